@@ -1,0 +1,117 @@
+"""Everything that can go wrong, as one small tree of errors whose facts are attributes.
+
+    FsmbotError
+    |-- FlowError           a flow file that cannot be used; .problems lists every mistake
+    |-- RegistrationError   a handler or resource that breaks its contract or takes a taken name
+    |-- StateError          a session asked for something its state does not allow
+    |-- HandlerError        a handler raised; .flow .node .session, the cause in __cause__
+    |   |-- StepLimitError  a turn that visited too many nodes; .cycle
+    |   `-- OutcomeError    a handler returned an outcome that it does not declare; .outcome
+    |-- ResourceError       something shared (a model, vectors, a store) cannot be had
+    |   |-- MissingExtra    a package is not installed; .extra names what to install
+    |   |-- VectorsError    word vectors that cannot be read
+    |   |-- DoctorError     the doctor model cannot be had or failed
+    |   `-- StoreError      sessions cannot be read or written
+    `-- ConfigError         a trainer configuration or data file that cannot be used
+
+A message says what was expected, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class FsmbotError(Exception):
+    """The root: `except FsmbotError` catches whatever this project raises on purpose."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file, with its place (line and column count from 1)."""
+
+    line: int
+    column: int
+    message: str
+
+
+class FlowError(FsmbotError):
+    """A flow file with mistakes: all of them, sorted by place."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(f"{source}:{p.line}:{p.column}: {p.message}" for p in self.problems))
+
+
+class RegistrationError(FsmbotError):
+    """A handler or resource was refused at registration."""
+
+
+class StateError(FsmbotError):
+    """The session's state does not allow what was asked."""
+
+
+class HandlerError(FsmbotError):
+    """A handler failed and no `on_error` took over; the exception it raised is `__cause__`."""
+
+    def __init__(self, flow: str, node: str, session: str, message: str) -> None:
+        self.flow, self.node, self.session = flow, node, session
+        super().__init__(f"flow '{flow}', node '{node}', session '{session}': {message}")
+
+
+class StepLimitError(HandlerError):
+    """A turn visited more nodes than `max_steps`; `cycle` is the loop it went round."""
+
+    def __init__(self, flow: str, node: str, session: str, limit: int, cycle: Sequence[str]) -> None:
+        self.limit, self.cycle = limit, tuple(cycle)
+        path = " -> ".join(self.cycle)
+        super().__init__(
+            flow, node, session,
+            f"one turn visited more than {limit} nodes, going round {path}; "
+            "let a listening node break the loop, or raise max_steps",
+        )
+
+
+class OutcomeError(HandlerError):
+    """A handler returned something that is not one of its outcomes."""
+
+    def __init__(
+        self, flow: str, node: str, session: str, outcome: object, expected: Sequence[str]
+    ) -> None:
+        self.outcome, self.expected = outcome, tuple(expected)
+        wanted = ", ".join(repr(name) for name in self.expected)
+        super().__init__(
+            flow, node, session, f"the handler returned {outcome!r}; expected one of {wanted}"
+        )
+
+
+class ResourceError(FsmbotError):
+    """A shared resource cannot be had."""
+
+
+class MissingExtra(ResourceError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(
+            f"{purpose} needs the package '{package}'; install it with: pip install 'fsmbot[{extra}]'"
+        )
+
+
+class VectorsError(ResourceError):
+    """Word vectors cannot be read."""
+
+
+class DoctorError(ResourceError):
+    """The doctor model cannot be had, or failed while it answered."""
+
+
+class StoreError(ResourceError):
+    """A session cannot be read from or written to its store."""
+
+
+class ConfigError(FsmbotError):
+    """A configuration or data file of the trainer cannot be used."""

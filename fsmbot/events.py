@@ -1,0 +1,70 @@
+"""What a session emits while it moves: small, frozen, and JSON by `to_json`.
+
+A turn reads Entered, then Said for each streamed piece, then Routed (or Failed), node after node,
+until Listening or Ended. The pieces Said between Entered and Routed are one message. The same flow,
+state and input give the same events: times and other measurements are not in them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Entered(msgspec.Struct, frozen=True, tag="entered", tag_field="event"):
+    """The conversation came to this node."""
+
+    node: str
+
+
+class Said(msgspec.Struct, frozen=True, tag="said", tag_field="event"):
+    """The node's handler said a piece of text."""
+
+    node: str
+    text: str
+
+
+class Routed(
+    msgspec.Struct, frozen=True, tag="routed", tag_field="event", omit_defaults=True
+):
+    """The node is done: its outcome ("" where there is one way out), and where it leads."""
+
+    node: str
+    outcome: str
+    target: str
+    notes: dict[str, Any] = {}
+    stopped: bool = False
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="event"):
+    """The node's handler raised; `target` is the `on_error` node that takes over, if any."""
+
+    node: str
+    error: str
+    target: str | None
+
+
+class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="event"):
+    """The turn is committed, and the node waits for the user's next message."""
+
+    node: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="event"):
+    """The turn is committed, and the conversation is over."""
+
+    node: str
+
+
+Event = Entered | Said | Routed | Failed | Listening | Ended
+
+
+def to_json(event: Event) -> str:
+    """Return the event as one line of JSON: `{"event":"said","node":…,"text":…}`."""
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def from_json(line: str | bytes) -> Event:
+    """Read what `to_json` wrote; raises msgspec.ValidationError for anything else."""
+    return msgspec.json.decode(line, type=Event)

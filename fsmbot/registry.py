@@ -1,0 +1,201 @@
+"""The registry: which handlers and resources there are, each under one name.
+
+    @handler
+    def check_medical(turn: Turn, vectors: WordVectors) -> Literal["medical", "other"]: ...
+
+    @resource
+    def vectors(*, path: str = "") -> WordVectors: ...
+
+Decorating registers a function and returns it unchanged.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, overload
+
+from fsmbot.contract import Handler, Setting, place_of, read_handler, read_settings, refusal
+from fsmbot.errors import FsmbotError, RegistrationError, ResourceError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENTRY_POINTS = "fsmbot.handlers"
+"""The entry-point group whose modules are imported when a flow names an unknown handler."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A factory of something shared, with the settings that a flow file may give it."""
+
+    name: str
+    function: Callable[..., Any]
+    settings: Mapping[str, Setting]
+
+
+@dataclass(eq=False)
+class Registry:
+    """Handlers and resources by name; a name is taken once."""
+
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    resources: dict[str, Resource] = field(default_factory=dict)
+
+    @overload
+    def handler(self, function: F, /) -> F: ...
+    @overload
+    def handler(
+        self, /, *, name: str = "", listens: bool = False, pure: bool = False
+    ) -> Callable[[F], F]: ...
+    def handler(
+        self, function: F | None = None, /, *, name: str = "", listens: bool = False, pure: bool = False
+    ) -> F | Callable[[F], F]:
+        """Register a handler under its function's name (or `name`).
+
+        listens: after it has spoken, the session waits for the user's next message.
+        pure: it decides without side effects, so it may be asked about a half-typed message.
+        Raises RegistrationError for a wrong signature or a taken name.
+        """
+
+        def register(function: F) -> F:
+            new = read_handler(function, name or function.__name__, listens=listens, pure=pure)
+            _refuse_taken("handler", new.name, function, self.handlers)
+            self.handlers[new.name] = new
+            return function
+
+        return register if function is None else register(function)
+
+    def resource(self, function: F, /) -> F:
+        """Register a factory under its function's name; it is called once, when first needed.
+
+        Raises RegistrationError for positional parameters or a taken name.
+        """
+        settings = read_settings(function)
+        count = function.__code__.co_argcount
+        if count:
+            raise refusal(function, "a resource takes settings only, so begin its parameters with `*,`")
+        _refuse_taken("resource", function.__name__, function, self.resources)
+        self.resources[function.__name__] = Resource(function.__name__, function, settings)
+        return function
+
+
+def _refuse_taken(
+    kind: str, name: str, function: Callable[..., Any], taken: Mapping[str, Handler | Resource]
+) -> None:
+    """Raise if another function has this name; a reloaded module may replace its own."""
+    old = taken.get(name)
+    if old is None or _same_source(old.function, function):
+        return
+    raise RegistrationError(
+        f"{kind} '{name}' is registered twice: by {place_of(old.function)} "
+        f"and by {place_of(function)}; rename one of them"
+    )
+
+
+def _same_source(a: Callable[..., Any], b: Callable[..., Any]) -> bool:
+    same = (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
+    return same and "<locals>" not in a.__qualname__
+
+
+class Resources(dict[str, Any]):
+    """Shared objects by name, each built once, when first asked for; safe across threads.
+
+    `Resources(registry, {"doctor": {"adapter": "x"}}, doctor=fake)`: settings for the factories,
+    then ready objects that stand in for them. Raises ResourceError for an unknown name.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        /,
+        **ready: Any,
+    ) -> None:
+        super().__init__(ready)
+        self._registry, self._settings = registry, settings or {}
+        self._lock = threading.RLock()
+
+    def __missing__(self, name: str) -> Any:
+        with self._lock:
+            if name not in self:
+                self[name] = self._build(name)
+            return self[name]
+
+    def _build(self, name: str) -> Any:
+        factory = self._registry.resources.get(name)
+        if factory is None:
+            known = ", ".join(sorted(self._registry.resources)) or "none"
+            raise ResourceError(f"no resource is called '{name}'; registered: {known}")
+        return factory.function(**self._settings.get(name, {}))
+
+    def built(self) -> Iterator[tuple[str, Any]]:
+        """Yield the resources that exist so far, building none."""
+        yield from list(self.items())
+
+
+default_registry = Registry()
+"""Where `@handler` and `@resource` register, and where flows look by default."""
+
+handler = default_registry.handler
+resource = default_registry.resource
+
+
+def load_builtins() -> Registry:
+    """Import the built-in handlers, which register themselves, and return the default registry."""
+    importlib.import_module("fsmbot.handlers")
+    return default_registry
+
+
+def load_plugins() -> list[str]:
+    """Import the modules of installed packages that announce handlers; return their names."""
+    from importlib.metadata import entry_points  # costs 15 ms, so only where it is needed
+
+    loaded = []
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()
+        except FsmbotError:
+            raise
+        except Exception as error:  # a plug-in's own code
+            raise RegistrationError(
+                f"plug-in '{point.name}' ({point.value}) cannot be imported: {error}; "
+                "mend or uninstall it"
+            ) from error
+        loaded.append(point.name)
+    return loaded
+
+
+def import_handlers(name: str) -> ModuleType:
+    """Import a user's handlers by module name (seen from the current folder) or by file.
+
+    Raises RegistrationError with the reason when that cannot be done.
+    """
+    try:
+        if name.endswith(".py"):
+            return _import_file(Path(name))
+        if "" not in sys.path and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(name)
+    except FsmbotError:
+        raise
+    except Exception as error:  # the user's own module runs here
+        raise RegistrationError(
+            f"handlers '{name}' cannot be imported: {type(error).__name__}: {error}; "
+            "give a module name as for `import`, or the path of a .py file"
+        ) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import one .py file as a module of its stem's name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RegistrationError(f"handlers '{path}': no such file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,79 @@
+"""Settings from YAML, checked against a signature, with messages in a flow author's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from fsmbot.contract import Setting
+from fsmbot.yamltree import Tree
+
+Note = Callable[[Tree, str], None]
+"""Takes the place of a mistake, and what it is."""
+
+_EXPECTED = {
+    "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
+    "array": "a list", "object": "a map", "null": "nothing",
+}
+
+
+def convert_settings(
+    owner: str, what: str, known: Mapping[str, Setting], given: Tree, skip: Iterable[str], note: Note
+) -> dict[str, Any]:
+    """Return the settings in the map `given`, converted; every mistake goes to `note`.
+
+    owner and what name the node and its handler in messages; the keys in `skip` are no settings.
+    """
+    values = {}
+    for name, item in given.value.items():
+        if name in known:
+            try:
+                values[name] = known[name].convert(item.plain())
+            except msgspec.ValidationError as error:
+                note(item, f"{owner}: setting '{name}': {explain(error)}, not {describe(item)}")
+        elif name not in skip:
+            hint = suggest(name, [*known, *skip], shown=known) or "; it takes none"
+            note(given.keys[name], f"{owner}: {what} has no setting '{name}'{hint}")
+    for name, setting in known.items():
+        if setting.required and name not in given.value:
+            note(given, f"{owner}: {what} needs the setting '{name}'")
+    return values
+
+
+def suggest(word: str, names: Iterable[str], shown: Iterable[str] | None = None) -> str:
+    """Return "; did you mean 'x'?" for a near miss, else the known names (12 at most)."""
+    names = list(names)
+    near = get_close_matches(word, names, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    listed = names if shown is None else list(shown)
+    more = ", ..." if len(listed) > 12 else ""
+    return f"; known: {', '.join(listed[:12])}{more}" if listed else ""
+
+
+def describe(tree: Tree) -> str:
+    """Return what a flow author wrote, short enough for a message."""
+    value = tree.value
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    shown = repr(value)
+    kind = "text" if isinstance(value, str) else "number"
+    return f"the {kind} {shown if len(shown) <= 40 else shown[:37] + '...'}"
+
+
+def explain(error: msgspec.ValidationError) -> str:
+    """Turn msgspec's words into a flow author's, such as "expected a number"."""
+    message = str(error)
+    if not message.startswith("Expected `"):
+        return message[0].lower() + message[1:]
+    _, wanted, rest = message.split("`", 2)
+    names = [_EXPECTED.get(name.strip(), name) for name in wanted.split("|")]
+    bound = rest.partition(", got")[0].partition(" - at")[0]
+    return "expected " + " or ".join(names) + bound
