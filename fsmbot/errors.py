@@ -81,10 +81,8 @@ class OutcomeError(HandlerError):
         self, flow: str, node: str, session: str, outcome: object, expected: Sequence[str]
     ) -> None:
         self.outcome, self.expected = outcome, tuple(expected)
-        wanted = ", ".join(repr(name) for name in self.expected)
-        super().__init__(
-            flow, node, session, f"the handler returned {outcome!r}; expected one of {wanted}"
-        )
+        wanted = " or ".join(repr(name) for name in self.expected) or "nothing, as it has one way out"
+        super().__init__(flow, node, session, f"the handler returned {outcome!r}; expected {wanted}")
 
 
 class ResourceError(FsmbotError):

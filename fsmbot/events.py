@@ -38,11 +38,11 @@ class Routed(
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="event"):
-    """The node's handler raised; `target` is the `on_error` node that takes over, if any."""
+    """The node's handler raised; `on_error` names the node that takes over."""
 
     node: str
     error: str
-    target: str | None
+    target: str
 
 
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="event"):
@@ -67,4 +67,5 @@ def to_json(event: Event) -> str:
 
 def from_json(line: str | bytes) -> Event:
     """Read what `to_json` wrote; raises msgspec.ValidationError for anything else."""
-    return msgspec.json.decode(line, type=Event)
+    event: Event = msgspec.json.decode(line, type=Event)
+    return event

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -32,10 +33,14 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is wrong with a flow, and the path of keys to it, such as ("nodes", "a", "next")."""
+    """What is wrong with a flow, and the path of keys to it, such as ("nodes", "a", "next").
+
+    at_key: whether it is the last key itself that is wrong, rather than its value.
+    """
 
     path: Path
     message: str
+    at_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ def check_outcomes(flow: Flow) -> Iterator[Mistake]:
                                 "let next name one node")
             continue
         yield from _surplus(node, path)
-        missing = [name for name in outcomes if name not in node.next]
+        meant = {near for name in node.next for near in get_close_matches(name, outcomes, n=1)}
+        missing = [name for name in outcomes if name not in node.next and name not in meant]
         if missing and OTHERWISE not in node.next:
             names = ", ".join(f"'{name}'" for name in missing)
             yield Mistake(path, f"node '{node.name}': next does not cover outcome {names}; "
@@ -172,10 +178,10 @@ def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
     for name in node.next:
         if name not in outcomes and name != OTHERWISE:
             yield Mistake((*path, name), f"node '{node.name}': handler '{node.handler.name}' has no "
-                                         f"outcome '{name}'" + suggest(name, outcomes))
+                                         f"outcome '{name}'" + suggest(name, outcomes), at_key=True)
     if OTHERWISE in node.next and all(name in node.next for name in outcomes):
         yield Mistake((*path, OTHERWISE), f"node '{node.name}': '{OTHERWISE}' covers nothing; "
-                                          "every outcome is named already, so remove it")
+                                          "every outcome is named already, so remove it", at_key=True)
 
 
 def check_reachable(flow: Flow) -> Iterator[Mistake]:

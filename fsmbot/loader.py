@@ -100,8 +100,10 @@ class _Builder:
     def _text(self, tree: Tree, key: str, owner: str) -> str | None:
         """Return the text under an optional key; anything else is a problem."""
         item = tree.value.get(key)
-        if item is None or (isinstance(item.value, str) and item.value):
-            return item and item.value
+        if item is None:
+            return None
+        if isinstance(item.value, str) and item.value:
+            return item.value
         self._note(item, f"{owner}: '{key}' must be text, not {describe(item)}")
         return None
 
@@ -122,9 +124,10 @@ class _Builder:
     def _nodes(self, root: Tree) -> dict[str, Node]:
         item = root.value.get("nodes")
         if item is None or not item.is_map or not item.value:
-            what = "the flow has no 'nodes'" if item is None else f"'nodes' must be a map, not {describe(item)}"
+            found = "nothing" if item is None else describe(item)
             place = root if item is None else item if item.value else root.keys["nodes"]
-            self._note(place, f"{what}; give `node_name: {{next: ...}}` for each node")
+            self._note(place, f"'nodes' must map each node's name to its keys, not {found}; such as "
+                              f"`greet: {{handler: say, text: Hello!, next: {END}}}`")
             return {}
         return {name: self._node(name, tree, item.keys[name]) for name, tree in item.value.items()}
 
@@ -218,7 +221,8 @@ class _Builder:
         if factory is None:
             self._note(key, f"unknown {owner}" + suggest(name, sorted(self.registry.resources)))
         elif not tree.is_map:
-            self._note(tree if tree.value else key, f"{owner}: its settings must be a map, not {describe(tree)}")
+            place = tree if tree.value else key
+            self._note(place, f"{owner}: its settings must be a map, not {describe(tree)}")
         else:
             values = convert_settings(owner, "it", factory.settings, tree, (), self._note)
             folder = Path(self.source).absolute().parent
@@ -237,4 +241,5 @@ def _place(mistake: Mistake, root: Tree) -> Problem:
     tree, key = root, root
     for name in mistake.path:
         tree, key = tree.value[name], tree.keys[name]
-    return (key if isinstance(tree.value, (dict, list)) else tree).problem(mistake.message)
+    at_key = mistake.at_key or isinstance(tree.value, (dict, list))
+    return (key if at_key else tree).problem(mistake.message)

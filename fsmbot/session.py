@@ -167,9 +167,9 @@ class Session:
                 return step.listening
             events.append(moved)
             yield moved
-            name = moved.target
-            if name == END:
+            if moved.target == END:
                 return step.ended
+            name = moved.target
         raise self._step_limit(name, events)
 
     def _decide(self, step: Step, turn: Turn) -> Routed | Failed:
@@ -213,8 +213,7 @@ class Session:
         """Return where the outcome leads; raises OutcomeError, and TypeError for odd memory."""
         routed = step.routed.get(outcome)
         if routed is None:
-            expected = step.outcomes or (None,)
-            raise OutcomeError(self.flow.name, step.name, self.id, outcome, expected)
+            raise OutcomeError(self.flow.name, step.name, self.id, outcome, step.outcomes)
         if turn.memory:
             turn.memory = _json_copy(turn.memory)
         if turn.notes:

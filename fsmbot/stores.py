@@ -10,7 +10,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -140,8 +139,8 @@ class SQLiteStore:
 
     def delete(self, session_id: str) -> bool:
         """Forget a session."""
-        with self._lock, closing(self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,))) as done:
-            return done.rowcount > 0
+        with self._lock:
+            return self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount > 0
 
     def close(self) -> None:
         """Close the file."""

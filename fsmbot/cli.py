@@ -1,0 +1,182 @@
+"""The command line: `fsmbot --flow F` talks; check, graph, schema and handlers tell about flows.
+
+Every command imports what it needs when it runs, so that `--help` and `check` stay quick. The exit
+code is 0 when all went well, 2 for a wrong command line or flow file, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsmbot.errors import FsmbotError
+from fsmbot.text import safe
+
+if TYPE_CHECKING:
+    from fsmbot.flow import Flow
+    from fsmbot.registry import Registry
+
+WRONG = 2
+"""The exit code for a wrong command line or flow file."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except FsmbotError as error:
+        print(safe(str(error)), file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _close_stdout()
+
+
+def _close_stdout() -> int:
+    """The reader of our output went away: nothing more can or need be said."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fsmbot",
+        description="Talk with a flow, or look into one.",
+        epilog="Without a command, --flow opens the conversation; piped in, it reads a message a line.",
+    )
+    parser.add_argument("--version", action="version", version=f"fsmbot {_version()}")
+    parser.add_argument("--flow", metavar="FILE", type=Path, help="the flow file to talk with")
+    parser.add_argument("--doctor", metavar="FOLDER", type=Path, help="the trained doctor to use")
+    parser.add_argument("--no-history", action="store_true", help="keep no input history on disk")
+    parser.add_argument("--json", action="store_true", help="write the events as JSON lines")
+    _add_handlers(parser, default=[])
+    parser.set_defaults(run=_talk, parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_commands(commands)
+    return parser
+
+
+def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("check", help="report every mistake in flow files")
+    check.add_argument("flows", nargs="+", metavar="FLOW", type=Path)
+    check.set_defaults(run=_check)
+    graph = commands.add_parser("graph", help="draw a flow as text")
+    graph.add_argument("flow_file", metavar="FLOW", type=Path)
+    graph.add_argument("--format", choices=["mermaid", "dot"], default="mermaid")
+    graph.set_defaults(run=_graph)
+    schema = commands.add_parser("schema", help="print a JSON Schema of flow files for editors")
+    schema.set_defaults(run=_schema)
+    handlers = commands.add_parser("handlers", help="list the registered handlers")
+    handlers.set_defaults(run=_handlers)
+    for command in (check, graph, schema, handlers):
+        _add_handlers(command, default=argparse.SUPPRESS)  # else it would empty what stands before
+
+
+def _add_handlers(parser: argparse.ArgumentParser, default: object) -> None:
+    parser.add_argument(
+        "--handlers", metavar="MODULE", action="append", default=default, dest="modules",
+        help="import your handlers: a module's name or a .py file (may be repeated)",
+    )
+
+
+def _version() -> str:
+    from fsmbot import __version__
+
+    return __version__
+
+
+def _registry(options: argparse.Namespace, *, plugins: bool = False) -> Registry:
+    """Return the registry with the built-in handlers and those that the user names."""
+    from fsmbot.registry import import_handlers, load_builtins, load_plugins
+
+    registry = load_builtins()
+    for name in options.modules:
+        import_handlers(name)
+    if plugins:
+        load_plugins()
+    return registry
+
+
+def _load(options: argparse.Namespace, path: Path) -> Flow:
+    from fsmbot.loader import load_flow
+
+    _registry(options)
+    return load_flow(path)
+
+
+def _talk(options: argparse.Namespace) -> int:
+    """Open the conversation: at a terminal the REPL, else a message a line."""
+    if options.flow is None:
+        options.parser.print_help(sys.stderr)
+        print("\nfsmbot: name a flow with --flow FILE, or give a command", file=sys.stderr)
+        return WRONG
+    from fsmbot import logs
+
+    logs.setup()
+    flow = _with_doctor(_load(options, options.flow), options.doctor)
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from fsmbot.channels import run_json, run_plain
+
+        run = run_json if options.json else run_plain
+        return run(flow, sys.stdin.buffer, sys.stdout)
+    from fsmbot.repl import Repl
+
+    return Repl(flow, history=not options.no_history).run()
+
+
+def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
+    """Return the flow with another artefact for its doctor."""
+    import dataclasses
+
+    if folder is None:
+        return flow
+    settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
+    return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Report the mistakes of every file named."""
+    from fsmbot.errors import FlowError
+
+    code = 0
+    for path in options.flows:
+        try:
+            flow = _load(options, path)
+            print(safe(f"{path}: ok, {len(flow.nodes)} nodes"))
+        except FlowError as error:
+            print(safe(str(error)), file=sys.stderr)
+            code = WRONG
+    return code
+
+
+def _graph(options: argparse.Namespace) -> int:
+    from fsmbot import diagram
+
+    draw = {"mermaid": diagram.mermaid, "dot": diagram.dot}[options.format]
+    print(draw(_load(options, options.flow_file)), end="")
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from fsmbot.schema import flow_schema
+
+    print(json.dumps(flow_schema(_registry(options, plugins=True)), indent=2))
+    return 0
+
+
+def _handlers(options: argparse.Namespace) -> int:
+    from fsmbot.describe import describe_handlers
+
+    print(safe(describe_handlers(_registry(options, plugins=True))), end="")
+    return 0

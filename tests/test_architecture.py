@@ -1,0 +1,120 @@
+"""The house keeps its shape: arrows point one way, imports stay light, nothing dangerous is called."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*ROOT.glob("fsmbot/**/*.py"), *ROOT.glob("trainer/**/*.py")])
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "gensim", "prompt_toolkit", "numpy")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a source file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a source file imports, wherever the statement stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+ENGINE = ("fsmbot.session", "fsmbot.loader", "fsmbot.flow", "fsmbot.steps", "fsmbot.stores")
+CHANNELS = ("fsmbot.repl", "fsmbot.cli", "fsmbot.channels", "fsmbot.commands")
+
+
+@pytest.mark.parametrize(
+    ("inside", "never"),
+    [
+        ("fsmbot", ("trainer",)),
+        ("fsmbot.errors", ("fsmbot.",)),
+        ("fsmbot.contract", ("fsmbot.registry", "fsmbot.flow", *ENGINE, *CHANNELS)),
+        ("fsmbot.registry", ("fsmbot.flow", *ENGINE, *CHANNELS)),
+        ("fsmbot.events", ("fsmbot.",)),
+        ("fsmbot.session", ("fsmbot.loader", *CHANNELS)),
+        ("fsmbot.loader", ("fsmbot.session", *CHANNELS)),
+        ("fsmbot.handlers", (*ENGINE, *CHANNELS)),
+        ("fsmbot.doctor", ("fsmbot.registry", "fsmbot.handlers", *ENGINE, *CHANNELS)),
+        ("fsmbot.vectors", ("fsmbot.registry", "fsmbot.handlers", *ENGINE, *CHANNELS)),
+    ],
+)
+def test_arrows_point_one_way(inside: str, never: tuple[str, ...]) -> None:
+    """A module imports only what stands below it."""
+    for path in SOURCES:
+        name = module_name(path)
+        if name == inside or name.startswith(inside + "."):
+            found = [i for i in imports(path) if i.startswith(never) and i != "fsmbot.errors"]
+            if inside not in ("fsmbot.errors", "fsmbot.events"):
+                found = [i for i in found if not i.startswith(inside)]
+            assert not found, f"{name} imports {found}"
+
+
+def test_the_trainer_sees_little_of_the_bot() -> None:
+    """It shares the errors, the base model, the prompt format and the vectors, nothing else."""
+    shared = ("fsmbot.errors", "fsmbot.doctor", "fsmbot.vectors", "fsmbot.gate")
+    for path in SOURCES:
+        if module_name(path).startswith("trainer"):
+            found = [i for i in imports(path) if i.startswith("fsmbot.") and not i.startswith(shared)]
+            assert not found, f"{module_name(path)} imports {found}"
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after running some code."""
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit: pass\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {line.partition(".")[0] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import fsmbot",
+        "import fsmbot.handlers, fsmbot.doctor, fsmbot.vectors",
+        "from fsmbot.cli import main; main(['--help'])",
+        "from fsmbot.cli import main; main(['check', 'flows/doctor.yaml'])",
+        "from fsmbot.cli import main; main(['graph', 'flows/doctor.yaml'])",
+        "from fsmbot.cli import main; main(['schema'])",
+        "from fsmbot.cli import main; main(['handlers'])",
+    ],
+)
+def test_light_commands_load_nothing_heavy(code: str) -> None:
+    """Import, --help, check and their like start without any model library."""
+    assert loaded_by(code).isdisjoint(HEAVY)
+
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_ATTRIBUTES = {
+    ("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("torch", "load"),
+    ("pickle", "load"), ("pickle", "loads"), ("marshal", "loads"), ("os", "system"),
+}  # fmt: skip
+
+
+def test_nothing_dangerous_is_called() -> None:
+    """No eval, exec, pickle, torch.load, yaml.load or trust_remote_code=True in the source."""
+    for path in SOURCES:
+        assert not {"pickle", "cPickle", "dill", "marshal", "shelve"} & set(imports(path)), path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in FORBIDDEN_CALLS, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in FORBIDDEN_ATTRIBUTES, f"{path}:{node.lineno}"
+            if isinstance(node, ast.keyword) and node.arg in ("trust_remote_code", "allow_pickle"):
+                assert isinstance(node.value, ast.Constant), f"{path}:{node.value.lineno}"
+                assert node.value.value is False, f"{path}:{node.value.lineno}"
+
+
+def test_prompt_toolkit_stays_in_the_terminal_modules() -> None:
+    """The REPL is one channel of several; nothing else depends on its library."""
+    users = {module_name(p) for p in SOURCES if any(i.startswith("prompt_toolkit") for i in imports(p))}
+    assert users <= {"fsmbot.repl", "fsmbot.terminal", "fsmbot.history", "fsmbot.completion"}

@@ -1,0 +1,112 @@
+"""Names are taken once, decorating changes nothing, and resources are built once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fsmbot.errors import RegistrationError, ResourceError
+from fsmbot.registry import Registry, Resources, import_handlers
+from fsmbot.turn import Turn
+
+
+def test_decorating_changes_nothing_about_calling() -> None:
+    """A registered handler is the very function that was written, so a unit test calls it."""
+
+    def hello(turn: Turn, *, name: str = "you") -> Iterator[str]:
+        yield f"Hello {name}"
+
+    registry = Registry()
+    assert registry.handler(hello) is hello
+    assert "".join(hello(Turn(), name="Ada")) == "Hello Ada"
+
+
+def test_a_name_is_taken_once() -> None:
+    """A second handler of the same name is refused, and both places are shown."""
+    registry = Registry()
+
+    @registry.handler(name="greet")
+    def one(turn: Turn) -> None: ...
+
+    with pytest.raises(RegistrationError, match="'greet' is registered twice") as caught:
+
+        @registry.handler(name="greet")
+        def two(turn: Turn) -> None: ...
+
+    assert "one" in str(caught.value)
+    assert "two" in str(caught.value)
+
+
+def test_a_reloaded_module_replaces_its_own_handler(tmp_path: Path) -> None:
+    """Importing an edited file again takes the new function instead of complaining."""
+    file = tmp_path / "mine_reloaded.py"
+    code = (
+        "from fsmbot import handler, Turn\n"
+        "@handler\ndef reloaded_greet(turn: Turn) -> None:\n    '''{}'''\n"
+    )
+    file.write_text(code.format("first"))
+    import_handlers(str(file))
+    file.write_text(code.format("second edition"))
+    module = import_handlers(str(file))
+    assert module.reloaded_greet.__doc__ == "second edition"
+
+
+def test_handlers_that_cannot_be_imported_are_named() -> None:
+    """A wrong `--handlers` says what was tried and why it failed."""
+    with pytest.raises(RegistrationError, match=r"handlers 'no_such_module' cannot be imported"):
+        import_handlers("no_such_module")
+    with pytest.raises(RegistrationError, match=r"nowhere\.py': no such file"):
+        import_handlers("nowhere.py")
+
+
+def test_resources_are_built_once_and_shared_by_threads() -> None:
+    """Eight threads that ask at once get the same object, built by one call."""
+    registry, calls = Registry(), []
+
+    @registry.resource
+    def thing(*, size: int = 1) -> object:
+        calls.append(size)
+        return object()
+
+    resources = Resources(registry, {"thing": {"size": 3}})
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(resources["thing"])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [3]
+    assert len(set(map(id, found))) == 1
+
+
+def test_a_ready_object_stands_in_for_a_resource() -> None:
+    """A test may hand over its own object, and the factory is not called."""
+    registry = Registry()
+
+    @registry.resource
+    def thing() -> object:
+        raise AssertionError("not to be built")
+
+    assert Resources(registry, {}, thing=5)["thing"] == 5
+
+
+def test_an_unknown_resource_lists_the_known() -> None:
+    """Asking for a resource that nobody registered names those there are."""
+    registry = Registry()
+
+    @registry.resource
+    def thing() -> object: ...
+
+    with pytest.raises(ResourceError, match="no resource is called 'think'; registered: thing"):
+        Resources(registry)["think"]
+
+
+def test_a_resource_takes_settings_only() -> None:
+    """Positional parameters could not be filled, so they are refused at registration."""
+    with pytest.raises(RegistrationError, match="a resource takes settings only"):
+
+        @Registry().resource
+        def thing(size: int) -> object: ...

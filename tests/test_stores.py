@@ -1,0 +1,85 @@
+"""Every store keeps whole turns, and gives back the state of the last one."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fsmbot.errors import StoreError
+from fsmbot.loader import parse_flow
+from fsmbot.session import Session
+from fsmbot.stores import MemoryStore, SQLiteStore, Store
+
+FLOW = parse_flow(
+    "start: ask_user\nnodes:\n  ask_user: {remember: last, next: say}\n"
+    "  say: {text: Noted., next: ask_user}\n"
+)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Return a function that opens the store; the memory store is the same one each time."""
+    if request.param == "sqlite":
+        return lambda: SQLiteStore(tmp_path / "s.db")
+    store = MemoryStore()
+    return lambda: store
+
+
+def test_a_session_goes_on_from_its_store(make_store: Callable[[], Store]) -> None:
+    """State, memory and history of the last turn come back, also through a reopened store."""
+    session = Session(FLOW, store=make_store(), session_id="ada")
+    for text in ("one", "two \u00e9\U0001f600", "three\x00"):
+        session.say(text)
+    loaded = make_store().load("ada")
+    assert loaded == session.state
+    again = Session(FLOW, state=loaded, store=make_store(), session_id="ada")
+    assert again.say("four") == session.say("four")
+
+
+def test_sessions_are_listed_and_deleted(make_store: Callable[[], Store]) -> None:
+    """A store knows its sessions by name, and forgets one for good."""
+    store = make_store()
+    for name in ("bob", "ada"):
+        Session(FLOW, store=store, session_id=name).say("x")
+    assert store.names() == ["ada", "bob"]
+    assert store.delete("ada")
+    assert not store.delete("ada")
+    assert store.names() == ["bob"]
+    assert store.load("ada") is None
+
+
+def test_a_turn_taken_back_is_overwritten_by_the_next(make_store: Callable[[], Store]) -> None:
+    """After an undo the store holds the history of the new turn, not of both."""
+    store = make_store()
+    session = Session(FLOW, store=store, session_id="ada")
+    session.say("one")
+    before = session.state
+    session.say("two")
+    session.state = before
+    session.say("three")
+    assert store.load("ada") == session.state
+
+
+def test_the_file_is_private(tmp_path: Path) -> None:
+    """Conversations are readable by their owner alone."""
+    SQLiteStore(tmp_path / "s.db")
+    assert stat.S_IMODE((tmp_path / "s.db").stat().st_mode) == 0o600
+
+
+def test_a_store_that_cannot_be_opened_or_read_says_why(tmp_path: Path) -> None:
+    """A folder, a file of another kind and a damaged row are store errors that name the file."""
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SQLiteStore(tmp_path)
+    (tmp_path / "text").write_text("no database, but long enough to look at" * 9)
+    with pytest.raises(StoreError, match="text cannot be opened: file is not a database"):
+        SQLiteStore(tmp_path / "text")
+    store = SQLiteStore(tmp_path / "s.db")
+    Session(FLOW, store=store, session_id="ada").say("x")
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        db.execute("UPDATE turns SET state = '{'")
+    with pytest.raises(StoreError, match=r"s\.db cannot be read"):
+        store.load("ada")
