@@ -60,6 +60,11 @@ class Session:
             self._resources = Resources(flow.registry, flow.resources, **resources)
         self.state = _NEW if state is None else self._adopted(state)
 
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """The shared objects that this session's handlers get, by name."""
+        return self._resources
+
     def _adopted(self, state: State) -> State:
         """Check a state from elsewhere against this flow."""
         if state.status == "new" or state.flow == self.flow.fingerprint:

@@ -1,0 +1,181 @@
+"""The slash commands, as one table: what each is called, takes and does.
+
+Help and completion derive from the table. A command gets the chat and the words after its name, and
+returns lines; it prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsmbot import explain
+from fsmbot.conversation import Chat
+from fsmbot.errors import FlowError, StateError
+from fsmbot.settings import suggest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a command answers, and whether the user wants to leave."""
+
+    lines: tuple[str, ...] = ()
+    leave: bool = False
+
+
+Run = Callable[[Chat, str], Reply]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command; the first line of its function's docstring is its help."""
+
+    name: str
+    takes: str
+    run: Run
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        return f"{self.name} {self.takes}".rstrip()
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line."""
+        return (self.run.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+COMMANDS: dict[str, Command] = {}
+"""Every command by its name, in the order in which help shows them."""
+
+
+def command(name: str, takes: str = "") -> Callable[[Run], Run]:
+    """Enter a function in the table; `takes` tells what may follow the name."""
+
+    def register(run: Run) -> Run:
+        COMMANDS[name] = Command(name, takes, run)
+        return run
+
+    return register
+
+
+def is_command(text: str) -> bool:
+    """Return whether what was typed is a command and no message."""
+    text = text.lstrip()
+    return text.startswith("/") and not text.startswith("//")
+
+
+def message(text: str) -> str:
+    """Return the message that was typed: two slashes at its beginning stand for one."""
+    start = len(text) - len(text.lstrip())
+    return text[:start] + text[start + 1 :] if text.startswith("//", start) else text
+
+
+def run(chat: Chat, text: str) -> Reply:
+    """Run the command that was typed; one that is unknown is answered with a suggestion."""
+    name, _, rest = text.strip().partition(" ")
+    found, rest = COMMANDS.get(name), rest.strip()
+    if found is None:
+        hint = suggest(name, COMMANDS)
+        return Reply((
+            f"unknown command '{explain.shorten(name)}'{hint}",
+            "(begin with // to send a message that starts with a slash)",
+        ))
+    if rest and not found.takes:
+        return Reply((f"{name} takes nothing more, and found '{explain.shorten(rest)}'",))
+    return found.run(chat, rest)
+
+
+@command("/help")
+def _help(chat: Chat, rest: str) -> Reply:
+    """Show the commands and keys."""
+    width = max(len(entry.usage) for entry in COMMANDS.values())
+    lines = [f"{entry.usage:{width}}  {entry.summary}" for entry in COMMANDS.values()]
+    keys = (
+        "Alt-Enter begins a new line, Ctrl-R searches the history, Ctrl-C stops an answer, Ctrl-D leaves.",
+        "A message that begins with // is sent with a single slash.",
+    )
+    return Reply((*lines, "", *keys))
+
+
+@command("/state")
+def _state(chat: Chat, rest: str) -> Reply:
+    """Show node, status, memory and turns."""
+    return Reply(tuple(explain.state(chat)))
+
+
+@command("/why")
+def _why(chat: Chat, rest: str) -> Reply:
+    """Explain the last turn: nodes, scores, outcomes."""
+    if chat.last is None:
+        return Reply(("nothing was said yet, so there is nothing to explain",))
+    return Reply(tuple(explain.why(chat.last)))
+
+
+@command("/undo")
+def _undo(chat: Chat, rest: str) -> Reply:
+    """Take the last turn back."""
+    try:
+        taken = chat.undo()
+    except StateError as error:
+        return Reply((f"the last turn cannot be taken back: {error}",))
+    if taken is None:
+        return Reply(("there is no turn to take back",))
+    return Reply((f"taken back: {explain.shorten(taken)}",))
+
+
+@command("/reset")
+def _reset(chat: Chat, rest: str) -> Reply:
+    """Begin a new conversation."""
+    chat.begin()
+    return Reply(("a new conversation begins",))
+
+
+@command("/reload")
+def _reload(chat: Chat, rest: str) -> Reply:
+    """Take the edited flow file and keep the conversation."""
+    before, node = chat.flow.fingerprint, chat.session.state.node
+    try:
+        goes_on = chat.reload()
+    except FlowError as error:
+        return Reply((*str(error).split("\n"), "the flow that was loaded before goes on"))
+    if not goes_on:
+        return Reply((
+            f"{chat.flow.source} is loaded, and has no listening node '{node}' any more:",
+            "this conversation ends in the old flow, and the next one takes the new; /reset begins it now",
+        ))
+    changed = "is loaded" if chat.flow.fingerprint != before else "is loaded; its graph is unchanged"
+    return Reply((f"{chat.flow.source} {changed}",))
+
+
+@command("/save", "[--force] FILE")
+def _save(chat: Chat, rest: str) -> Reply:
+    """Write the conversations so far to a Markdown file."""
+    force = rest.startswith("--force ")
+    name = rest.removeprefix("--force ").strip()
+    if not name or name == "--force":
+        return Reply(("usage: /save [--force] FILE",))
+    path = Path(os.path.expanduser(name))
+    try:
+        _write_private(path, explain.markdown(chat.flow.name, chat.talks()), overwrite=force)
+    except FileExistsError:
+        return Reply((f"{path} exists; to replace it: /save --force {name}",))
+    except (OSError, ValueError) as error:
+        return Reply((f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",))
+    return Reply((f"saved to {path}",))
+
+
+@command("/quit")
+def _quit(chat: Chat, rest: str) -> Reply:
+    """Leave."""
+    return Reply(leave=True)
+
+
+def _write_private(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file that its owner alone can read, whatever the umask and its mode before."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
+    with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)

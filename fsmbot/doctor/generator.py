@@ -1,0 +1,203 @@
+"""A doctor answers questions in streamed text: the protocol, and the one with a local model.
+
+    doctor = LocalDoctor()
+    doctor.preload()                       # loads in the background
+    for piece in doctor.answer("What helps against hay fever?"):
+        print(piece, end="", flush=True)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fsmbot.doctor.artefact import SHIPPED, Card, default_card, has_adapter, read_card, with_adapter
+from fsmbot.doctor.base import Base, load_base
+from fsmbot.doctor.decode import Decoding, decode
+from fsmbot.doctor.prompt import Prompt
+from fsmbot.doctor.quiet import quiet
+from fsmbot.doctor.sentences import first_sentence_end, last_sentence_end
+from fsmbot.errors import DoctorError, MissingExtra, ResourceError
+from fsmbot.turn import Message
+
+log = logging.getLogger("fsmbot.doctor")
+
+
+class Doctor(Protocol):
+    """Whoever answers medical questions, as handlers see it."""
+
+    def answer(
+        self, text: str, history: Sequence[Message] = (), *, max_new_tokens: int = 256
+    ) -> Iterator[str]:
+        """Yield the answer piece by piece, whole characters only.
+
+        history: finished messages before this one, oldest first. Raises ResourceError, at once or
+        half-way, when no (further) answer can be had.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    model: Any
+    prompt: Prompt
+    decoding: Decoding
+    budget: int
+
+
+class LocalDoctor:
+    """A base model in 4 bits with the artefact folder's adapter, loaded when first needed.
+
+    adapter: an artefact folder; "" is the shipped doctor.
+    base: a base other than the artefact's own: an id of the hub or a local folder.
+    device: "cpu", "cuda"…; "" takes CUDA where there is one.
+    decoding: how to choose tokens; None takes what the artefact says.
+    The same question gets the same answer, unless `decoding` has a temperature and another seed.
+    """
+
+    def __init__(
+        self, *, adapter: str = "", base: str = "", device: str = "", decoding: Decoding | None = None
+    ) -> None:
+        self._adapter, self._base, self._device = adapter, base, device
+        self._decoding = decoding
+        self._starting = threading.Lock()
+        self._busy = threading.Lock()
+        self._loader: threading.Thread | None = None
+        self._loaded: _Loaded | None = None
+        self._failure: ResourceError | None = None
+        self._status = "not loaded"
+
+    @property
+    def status(self) -> str:
+        """"not loaded", "loading", "unavailable", or the model's name."""
+        return self._status
+
+    def preload(self) -> None:
+        """Begin to load in a background thread and return at once; later calls do nothing."""
+        with self._starting:
+            if self._loader is None:
+                self._status = "loading"
+                # A daemon, so that leaving the program need not wait for a model.
+                self._loader = threading.Thread(target=self._load, name="load-doctor", daemon=True)
+                self._loader.start()
+
+    def answer(
+        self, text: str, history: Sequence[Message] = (), *, max_new_tokens: int = 256
+    ) -> Iterator[str]:
+        """Yield the answer piece by piece; see `Doctor`.
+
+        Closing the iterator or Ctrl-C ends the computation at once, also while the model loads
+        (loading itself goes on in the background). One answer is computed at a time. An answer
+        that reaches `max_new_tokens` ends with its last whole sentence. Raises DoctorError or
+        MissingExtra; the reason is logged once.
+        """
+        loaded = self._wait()
+        ids = loaded.prompt.question(text, history, budget=loaded.budget)
+        with self._busy:
+            tokens = decode(loaded.model, ids, loaded.prompt.stops, max_new_tokens, loaded.decoding)
+            try:
+                yield from stream_text(tokens, loaded.prompt, max_new_tokens)
+            except (RuntimeError, MemoryError) as error:  # torch: out of memory, bad weights
+                raise self._report(DoctorError(f"the model failed while answering: {error}")) from error
+
+    def _wait(self) -> _Loaded:
+        """Return the loaded model, waiting for it; raises what loading raised."""
+        self.preload()
+        assert self._loader is not None
+        while self._loader.is_alive():
+            self._loader.join(0.1)  # in short waits, so that Ctrl-C works on every system
+        if self._loaded is None:
+            # A fresh one each time: a raised exception collects tracebacks.
+            raise DoctorError(str(self._failure)) from self._failure
+        return self._loaded
+
+    def _load(self) -> None:
+        try:
+            self._loaded, name = self._read()
+            self._status = name
+        except ResourceError as error:
+            self._failure = self._report(error)
+        except Exception as error:  # a thread's exception would otherwise vanish
+            failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {error}")
+            self._failure = self._report(failure)
+
+    def _read(self) -> tuple[_Loaded, str]:
+        """Load base, adapter and prompt format; return them with the model's name."""
+        folder, card = self._artefact()
+        try:
+            base = load_base(
+                self._base or card.base, "" if self._base else card.revision, device=self._device
+            )
+            model = base.model
+            if has_adapter(folder):
+                with quiet():
+                    model = with_adapter(model, folder)
+        except ImportError as error:
+            raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
+        prompt = Prompt(base.tokenizer, card.system)
+        if card.prompt_format not in ("", prompt.format):
+            raise DoctorError(
+                f"'{folder}' was trained with the prompt format '{card.prompt_format}', but this "
+                f"base has '{prompt.format}'; use the base it was trained on"
+            )
+        loaded = _Loaded(model, prompt, self._decoding or card.decoding, card.max_prompt_tokens)
+        return loaded, model_name(base, has_adapter(folder))
+
+    def _artefact(self) -> tuple[Path, Card]:
+        if not self._adapter:
+            return SHIPPED, default_card()
+        folder = Path(self._adapter).expanduser()
+        return folder, read_card(folder)
+
+    def _report(self, error: ResourceError) -> ResourceError:
+        self._status = "unavailable"
+        if self._failure is None or str(self._failure) != str(error):
+            log.error("%s", error)
+        return error
+
+
+def model_name(base: Base, adapted: bool) -> str:
+    """Return a short name for a toolbar, such as "SmolLM2-135M-Instruct nf4 + adapter"."""
+    return f"{Path(base.id).name} {base.quantization}{' + adapter' if adapted else ''}"
+
+
+def stream_text(tokens: Iterable[int], prompt: Prompt, limit: int) -> Iterator[str]:
+    """Yield the text of tokens as they come; what the limit would cut off is left out.
+
+    In the last tokens before `limit`, once a sentence has ended, only whole sentences are passed
+    on; so an answer that is too long ends with a sentence, without holding back the rest of it.
+    """
+    near = limit - min(64, limit // 2)
+    ids: list[int] = []
+    text, sent, fence = "", 0, -1
+    for token in tokens:
+        ids.append(token)
+        text = prompt.decode(ids)
+        if text.endswith("\ufffd"):  # a character whose bytes are not all there yet
+            continue
+        if fence < 0 and len(ids) >= near:
+            fence = sent
+        end = _passable(text, fence)
+        if end > sent:
+            yield text[sent:end]
+            sent = end
+    rest = text[sent:].rstrip("\ufffd") if len(ids) < limit else _ending(text, sent, fence)
+    if rest:
+        yield rest
+
+
+def _ending(text: str, sent: int, fence: int) -> str:
+    """Return what still follows when the limit cut the text: up to its last sentence, or "…"."""
+    end = last_sentence_end(text + " ")
+    return text[sent:end] if end > max(fence, 0) else text[sent:].rstrip("\ufffd") + "…"
+
+
+def _passable(text: str, fence: int) -> int:
+    """Return how much may be shown: all of it, or whole sentences once one ended past the fence."""
+    if fence < 0 or not first_sentence_end(text[fence:]):
+        return len(text)
+    return last_sentence_end(text)

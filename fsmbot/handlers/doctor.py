@@ -1,0 +1,74 @@
+"""ask_doctor: emergencies to the emergency services, everything else to the model, with care."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fsmbot.doctor import Doctor, LocalDoctor
+from fsmbot.doctor.claims import without_claims
+from fsmbot.errors import ResourceError
+from fsmbot.handlers.emergency import emergency
+from fsmbot.registry import handler, resource
+from fsmbot.turn import Message, Turn
+
+DISCLAIMER = (
+    "I am an AI, not a doctor; this is general information. "
+    "Please see a doctor about anything that worries you."
+)
+APOLOGY = (
+    "Sorry, I cannot answer this at the moment. Please see a doctor about it, "
+    "and call your emergency number if it is urgent."
+)
+CUT_OFF = (
+    "Sorry, my answer broke off here, so do not rely on it. Please see a doctor about it, "
+    "and call your emergency number if it is urgent."
+)
+
+
+@resource
+def doctor(*, adapter: str = "", base: str = "", device: str = "") -> Doctor:
+    """Build the doctor model; it loads when first asked, or in the background by `preload()`.
+
+    adapter: the folder that the trainer wrote (default: the shipped doctor).
+    base: another base model, by its id on the hub or as a local folder.
+    device: cpu, cuda… (default: CUDA where there is one).
+    """
+    return LocalDoctor(adapter=adapter, base=base, device=device)
+
+
+@handler
+def ask_doctor(turn: Turn, doctor: Doctor, *, max_new_tokens: int = 256) -> Iterator[str]:
+    """Answer a medical question with the doctor model; emergencies never reach the model.
+
+    Streams the answer without sentences that claim a human doctor is speaking, and adds that this
+    is an AI. If the model fails, what came is kept, an apology follows, and `turn.notes["failed"]`
+    has the reason.
+    """
+    found = emergency(turn.text)
+    if found is not None:
+        turn.notes["emergency"] = found.category
+        yield found.reply
+        return
+    readable = False
+    try:
+        pieces = doctor.answer(turn.text, earlier(turn), max_new_tokens=max_new_tokens)
+        for piece in without_claims(pieces):
+            piece = piece if readable else piece.lstrip()
+            readable = readable or any(map(str.isalpha, piece))
+            if piece:
+                yield piece
+    except ResourceError as error:
+        turn.notes["failed"] = str(error)
+        yield f"\n\n{CUT_OFF}" if readable else APOLOGY
+        return
+    if not readable:
+        turn.notes["failed"] = "the model gave no readable answer"
+    yield f"\n\n{DISCLAIMER}" if readable else APOLOGY
+
+
+def earlier(turn: Turn) -> list[Message]:
+    """Return the messages before this one, without the disclaimers that this module added."""
+    messages = list(turn.history)
+    if messages and messages[-1].role == "user":
+        messages.pop()
+    return [Message(m.role, m.text.replace(DISCLAIMER, "").rstrip()) for m in messages]

@@ -1,0 +1,34 @@
+"""check_medical: is this message for the doctor?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from fsmbot.registry import handler, resource
+from fsmbot.turn import Turn
+from fsmbot.vectors import WordVectors
+
+SHIPPED = Path(__file__).parent.parent / "assets" / "medical-vectors"
+"""The vectors that come with fsmbot; their README.md says how they were made."""
+
+
+@resource
+def vectors(*, path: str = "") -> WordVectors:
+    """Load word vectors: a trained folder or a word2vec file; "" means the shipped folder."""
+    return WordVectors.load(path or SHIPPED)
+
+
+@handler(pure=True)
+def check_medical(
+    turn: Turn, vectors: WordVectors, *, threshold: float = 0.5
+) -> Literal["medical", "other"]:
+    """Compare the message with medical and everyday prototypes by Word2Vec similarity.
+
+    threshold: the probability, 0..1, from which a message is medical; 0.5 is as likely as not.
+    The score and the words that moved it most are noted for `/why`.
+    """
+    score = vectors.gate.score(turn.text)
+    turn.notes["score"] = round(score.probability, 3)
+    turn.notes["words"] = [f"{word} {pull:+.2f}" for word, pull in score.words]
+    return "medical" if score.probability >= threshold else "other"

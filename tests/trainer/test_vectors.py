@@ -1,0 +1,134 @@
+"""`python -m trainer vectors`: from a tiny corpus to a folder that scores, and clear refusals."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsmbot.vectors import WordVectors
+from trainer.cli import main
+
+SYMPTOMS = "fever cough rash headache nausea pain swelling dizziness".split()
+PASTIMES = "guitar movie football pizza music holiday weather garden".split()
+
+
+def write_corpus(folder: Path) -> Path:
+    """Write a medical and an everyday corpus of invented sentences, and their configuration."""
+    draw = random.Random(0)
+    patients = [f"i have {a} and {b} today" for a, b in (draw.sample(SYMPTOMS, 2) for _ in range(300))]
+    chats = [f"we like {a} and {b} a lot" for a, b in (draw.sample(PASTIMES, 2) for _ in range(300))]
+    with gzip.open(folder / "patients.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"input": text, "kind": "q"}) + "\n" for text in patients)
+    (folder / "chats.txt").write_text("\n".join(chats))
+    config = {
+        "name": "tiny",
+        "corpora": [
+            {"path": "patients.jsonl.gz", "fields": ["input"], "side": "medical", "sample": 300},
+            {"path": "chats.txt", "side": "everyday", "sample": 300, "licence": "none"},
+        ],
+        "held_out": [{"path": "chats.txt", "side": "everyday"}],
+        "word2vec": {"size": 12, "min_count": 2, "epochs": 20},
+        "gate": {"prototypes": 4, "epochs": 3},
+        "examples": {"medical": ["fever"], "everyday": ["guitar"]},
+    }
+    path = folder / "tiny.yaml"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    out = folder / "out"
+    assert main(["vectors", "--config", str(write_corpus(folder)), "--out", str(out)]) == 0
+    return out
+
+
+def test_the_folder_scores_messages(trained: Path) -> None:
+    """What the command writes, `WordVectors.load` reads, and its gate has learned the sides."""
+    gate = WordVectors.load(trained).gate
+    assert gate.score("fever and cough").probability > 0.8
+    assert gate.score("guitar and pizza").probability < 0.2
+
+
+def test_the_card_names_corpora_parameters_and_figures(trained: Path) -> None:
+    """The card says what the vectors were made from and how well they do."""
+    card = (trained / "README.md").read_text()
+    for said in ("| chats.txt | everyday |", "size 12", "seed 1", "| chats.txt | everyday | 300 |"):
+        assert said in card
+
+
+def test_the_folder_holds_no_sentence_and_no_pickle(trained: Path) -> None:
+    """Only numbers and single words are written."""
+    words = json.loads((trained / "vocab.json").read_text())["words"]
+    assert not any(" " in word for word in words)
+    for path in trained.glob("*.npy"):
+        np.load(path, allow_pickle=False)
+
+
+def test_the_same_seed_gives_the_same_files(trained: Path, tmp_path: Path) -> None:
+    """Training twice writes the same bytes."""
+    again = tmp_path / "again"
+    assert main(["vectors", "--config", str(write_corpus(tmp_path)), "--out", str(again)]) == 0
+    for name in ("vectors.npy", "vocab.json", "prototypes.npy", "gate.json"):
+        assert (again / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_training_and_scoring_compute_the_same_margins(trained: Path) -> None:
+    """The torch features that training descends on equal the numpy ones of the bot."""
+    import torch
+
+    from trainer.gate import pad, torch_features
+
+    vectors = WordVectors.load(trained)
+    gate = vectors.gate
+    draw = random.Random(1)
+    rows = [[draw.randrange(len(vectors)) for _ in range(size)] for size in (1, 7, 8, 9, 13, 28)]
+    found = torch_features(
+        pad(rows),
+        torch.tensor(vectors.unit_rows(range(len(vectors))), dtype=torch.float32),
+        torch.tensor(vectors.weights, dtype=torch.float32),
+        torch.tensor(np.array([gate.messages, gate.words]), dtype=torch.float32),
+    )
+    expected = np.array([gate.features(row)[0] for row in rows])
+    assert found.numpy() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"corpora": []}, "needs both sides"),
+        ({"sead": 1}, "sead"),
+        ({"data": "nowhere"}, "--data"),
+        ({"word2vec": {"min_count": 10_000}}, "min_count"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], said: str
+) -> None:
+    """A wrong configuration is told in one line, without a traceback."""
+    path = write_corpus(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert main(["vectors", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("trainer vectors: ")
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [("{", "no JSON"), ('{"other": 1}', "columns"), ("", "holds no text")]
+)
+def test_a_broken_corpus_names_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    """A row that is no JSON, or lacks the column, is named by file and line."""
+    path = write_corpus(tmp_path)
+    with gzip.open(tmp_path / "patients.jsonl.gz", "wt") as file:
+        file.write(line + "\n")
+    assert main(["vectors", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "patients.jsonl.gz" in told
+    assert said in told

@@ -1,0 +1,1 @@
+"""The trainer: makes what the handlers read. `python -m trainer --help` lists its commands."""

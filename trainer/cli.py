@@ -1,0 +1,59 @@
+"""The trainer's commands, as a table; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsmbot.errors import FsmbotError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: its help line, its options, and what runs."""
+
+    help: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def _vectors_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="the YAML file to follow")
+    parser.add_argument("--out", type=Path, help="folder to write (default: runs/<name>)")
+    parser.add_argument("--data", type=Path, help="folder of the corpora (default: the config's)")
+
+
+def _vectors(args: argparse.Namespace) -> None:
+    from trainer.vectors import train_vectors
+
+    train_vectors(args.config, out=args.out, data=args.data)
+
+
+COMMANDS = {
+    "vectors": Command("train word vectors and the medical gate", _vectors_options, _vectors),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after one line on stderr that says what to mend."""
+    args = _parser().parse_args(argv)
+    try:
+        COMMANDS[args.command].run(args)
+    except FsmbotError as error:
+        print(f"trainer {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"trainer {args.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.options(commands.add_parser(name, help=command.help, description=command.help))
+    return parser

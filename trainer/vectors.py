@@ -1,0 +1,195 @@
+"""`python -m trainer vectors`: corpora in, a folder of word vectors and a medical gate out.
+
+Word2Vec is gensim's (Mikolov et al., "Efficient Estimation of Word Representations in Vector
+Space", https://arxiv.org/abs/1301.3781), trained by one worker so that a seed gives one result.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fsmbot.errors import ConfigError, MissingExtra
+from fsmbot.vectors import WordVectors, words_of
+from fsmbot.vectors.store import COMMON_SCALE, FORMAT, VERSION
+from trainer.corpora import Corpus, Side, read_texts, sentences
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Word2VecConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """Parameters of Word2Vec, under gensim's names but for `skip_gram` (its `sg`)."""
+
+    size: int = 96
+    window: int = 8
+    min_count: int = 4
+    skip_gram: bool = True
+    negative: int = 5
+    sample: float = 1e-4
+    epochs: int = 5
+
+
+class GateConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """How the gate learns.
+
+    prototypes: how many on each side. held_out: the part of the texts kept for calibration.
+    example_weight: how much one written example counts; a text of a corpus of 40,000 counts 1.
+    """
+
+    prototypes: int = 48
+    epochs: int = 4
+    held_out: float = 0.1
+    example_weight: float = 18
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    """A vectors configuration; see trainer/configs/medical-vectors.yaml."""
+
+    name: str
+    corpora: list[Corpus]
+    data: str = "."
+    seed: int = 1
+    held_out: list[Corpus] = []
+    word2vec: Word2VecConfig = msgspec.field(default_factory=Word2VecConfig)
+    gate: GateConfig = msgspec.field(default_factory=GateConfig)
+    examples: dict[Side, list[str]] = {}
+
+
+def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | None = None) -> Path:
+    """Follow a configuration and return the folder written. Raises ConfigError, MissingExtra."""
+    from trainer.card import write_card
+    from trainer.gate import train_gate
+
+    started = time.monotonic()
+    config = read_config(config_path)
+    folder = data or config_path.parent / config.data
+    out = out or Path("runs") / config.name
+    texts = [_read(corpus, folder) for corpus in config.corpora]
+    words, rows, counts = _word2vec(texts, config)
+    rarer = common(texts, config.corpora, words)
+    vectors = WordVectors(words, quantize(rows), rarer / COMMON_SCALE)
+    _write_vectors(vectors, counts, rarer.tolist(), out)
+    train_gate(vectors, texts, config, out)
+    write_card(config, folder, out, seconds=time.monotonic() - started)
+    say(f"wrote {out} in {time.monotonic() - started:.0f} s")
+    return out
+
+
+def read_config(path: Path) -> Config:
+    """Read a YAML configuration. Raises ConfigError."""
+    import yaml
+
+    try:
+        config = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Config)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    sides = {corpus.side for corpus in config.corpora}
+    if sides != {"medical", "everyday"}:
+        raise ConfigError(f"{path}: `corpora` needs both sides, found {sorted(sides)}")
+    return config
+
+
+def _read(corpus: Corpus, folder: Path) -> list[str]:
+    texts = read_texts(corpus, folder)
+    say(f"read {len(texts):,} {corpus.side} texts of {corpus.path}")
+    return texts
+
+
+def _word2vec(
+    texts: list[list[str]], config: Config
+) -> tuple[list[str], NDArray[np.float32], list[int]]:
+    """Train, and return words by falling count, their vectors (words, size), and the counts."""
+    try:
+        from gensim.models import Word2Vec
+    except ImportError:
+        raise MissingExtra("gensim", "train", "training word vectors") from None
+
+    corpus = distinct_sentences(texts)
+    random.Random(config.seed).shuffle(corpus)
+    say(f"word2vec over {len(corpus):,} sentences, {sum(map(len, corpus)):,} words")
+    settings = msgspec.structs.asdict(config.word2vec)
+    model = Word2Vec(
+        vector_size=settings.pop("size"), sg=int(settings.pop("skip_gram")), workers=1,
+        seed=config.seed, **settings,
+    )  # fmt: skip
+    try:
+        model.build_vocab(corpus)
+        model.train(
+            corpus, total_examples=len(corpus), epochs=model.epochs, callbacks=[_epochs()]
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"word2vec cannot train ({error}); lower min_count, add text") from error
+    words = list(model.wv.index_to_key)
+    return words, model.wv.vectors, [int(model.wv.get_vecattr(w, "count")) for w in words]
+
+
+def _epochs() -> Any:
+    """Return a gensim callback that shows how far training is."""
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    class Progress(CallbackAny2Vec):  # type: ignore[misc]  # gensim has no types
+        done = 0
+
+        def on_epoch_end(self, model: Any) -> None:
+            self.done += 1
+            say(f"word2vec epoch {self.done} of {model.epochs}")
+
+    return Progress()
+
+
+def distinct_sentences(texts: list[list[str]]) -> list[list[str]]:
+    """Return every sentence once: boilerplate repeated a thousand times would drown the rest."""
+    every = (tuple(words) for corpus in texts for text in corpus for words in sentences(text))
+    return [list(words) for words in dict.fromkeys(every)]
+
+
+def common(texts: list[list[str]], corpora: list[Corpus], words: list[str]) -> NDArray[np.int64]:
+    """Return per word its occurrences in COMMON_SCALE words, on the side where it is rarer.
+
+    A side's frequency is the mean over its corpora, so that a large corpus does not speak for all.
+    """
+    import numpy as np
+
+    row = {word: i for i, word in enumerate(words)}
+    sides: dict[str, list[NDArray[np.float64]]] = {"medical": [], "everyday": []}
+    for corpus, some in zip(corpora, texts, strict=True):
+        counts = Counter(word for text in some for word in words_of(text) if word in row)
+        share = np.zeros(len(words))
+        share[[row[word] for word in counts]] = list(counts.values())
+        sides[corpus.side].append(share / max(share.sum(), 1))
+    rarer = np.minimum(*(np.mean(shares, axis=0) for shares in sides.values()))
+    rounded: NDArray[np.int64] = np.round(rarer * COMMON_SCALE).astype(np.int64)
+    return rounded
+
+
+def quantize(rows: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Return rows as int8, each scaled by its largest entry: directions stay, lengths go."""
+    import numpy as np
+
+    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)
+    small: NDArray[np.int8] = np.round(rows / largest * 127).astype(np.int8)
+    return small
+
+
+def _write_vectors(vectors: WordVectors, counts: list[int], rarer: list[int], out: Path) -> None:
+    import numpy as np
+
+    out.mkdir(parents=True, exist_ok=True)
+    np.save(out / "vectors.npy", vectors.rows, allow_pickle=False)
+    vocabulary = {"format": FORMAT, "version": VERSION, "words": vectors.words, "common": rarer}
+    text = json.dumps({**vocabulary, "counts": counts}, ensure_ascii=False, separators=(",", ":"))
+    (out / "vocab.json").write_text(text + "\n", encoding="utf-8")
+
+
+def say(line: str) -> None:
+    """Show progress on stderr, so that stdout stays for results."""
+    print(line, file=sys.stderr, flush=True)
