@@ -33,7 +33,7 @@ from fsmbot.foresight import Foresight
 from fsmbot.history import PrivateHistory
 from fsmbot.prompt import limit_paste, make_prompt
 from fsmbot.session import Session
-from fsmbot.terminal import Screen, fence, keys_unseen, strays_above_prompt
+from fsmbot.terminal import Screen, fence, interrupts_only, keys_wait, strays_above_prompt
 from fsmbot.text import safe_line
 
 HINT = "/help shows the commands, Alt-Enter begins a new line, Ctrl-C stops an answer, Ctrl-D leaves."
@@ -61,7 +61,7 @@ class Repl:
         self._input, self._output = input, output
         self._foresight = Foresight(lambda: self.chat.session)
         self._opened: Session | None = None
-        self._told = False
+        self._told = self._playing = False
 
     def run(self) -> int:
         """Talk until the user leaves, or the flow has nothing to wait for."""
@@ -76,17 +76,14 @@ class Repl:
     @contextmanager
     def _terminal(self) -> Iterator[None]:
         """Set up input, output and log for the time of the run."""
-        with self._app_session():
+        log = logs.shown_by(self._log) if sys.stderr and sys.stderr.isatty() else nullcontext()
+        with log, self._app_session():
             session, dumb = get_app_session(), is_dumb_terminal()
-            self._keys = session.input
-            limit_paste(self._keys)
+            limit_paste(session.input)
             self._screen = Screen(fence(session.output, dumb=dumb), dumb=dumb)
             self._prompt = make_prompt(self._history, self._toolbar)
             self._prompt.default_buffer.on_text_changed += self._typed
-            if sys.stderr is None or not sys.stderr.isatty():
-                yield  # a log that goes elsewhere spoils nothing here
-                return
-            with logs.shown_by(self._log):
+            with keys_wait(session.input), interrupts_only(lambda: self._playing):
                 yield
 
     def _app_session(self) -> AbstractContextManager[object]:
@@ -143,13 +140,14 @@ class Repl:
         """Show a turn as it happens; a failure is shown, and leaves the conversation where it was."""
         before = self.chat.session.state
         try:
-            with keys_unseen(self._keys):
-                self._show(events)
+            self._playing = True
+            self._show(events)
         except KeyboardInterrupt:
             self._screen.note("(stopped)")
         except FsmbotError as error:
             self._screen.problem(str(error) if isinstance(error, StateError) else f"error: {error}")
         finally:
+            self._playing = False
             self._screen.end()
         if self.chat.session.state is before and before.status != "new":
             self._screen.note("(your message was taken back; the Up key brings it, to be sent again)")

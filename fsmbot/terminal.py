@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 import termios
 import threading
@@ -204,18 +205,36 @@ def strays_above_prompt() -> Iterator[None]:
 
 
 @contextmanager
-def keys_unseen(input: Input) -> Iterator[None]:
-    """While the bot speaks, do not echo keys into its text; they wait for the next prompt."""
+def keys_wait(input: Input) -> Iterator[None]:
+    """Between prompts, keys are not echoed into what the bot says, nor edited by the system; they
+    wait for the next prompt as they are. Ctrl-C interrupts as ever."""
     try:
         number = input.fileno()
         before = termios.tcgetattr(number)
     except (NotImplementedError, OSError, termios.error):
-        number, before = -1, []
-    if before:
-        quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-        termios.tcsetattr(number, termios.TCSANOW, quiet)
+        yield  # not a terminal
+        return
+    waiting = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    termios.tcsetattr(number, termios.TCSANOW, waiting)
     try:
         yield
     finally:
-        if before:
-            termios.tcsetattr(number, termios.TCSANOW, before)
+        termios.tcsetattr(number, termios.TCSANOW, before)
+
+
+@contextmanager
+def interrupts_only(when: Callable[[], bool]) -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt only at times; at others, it must not end the program."""
+
+    def on_interrupt(number: int, frame: object) -> None:
+        if when():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread alone
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -84,7 +84,7 @@ def test_an_emergency_never_reaches_the_model(flow: Flow) -> None:
     doctor = FakeDoctor(["Drink water."])
     reply = Session(flow, {"doctor": doctor}).say("crushing chest pain and I can't breathe")
     assert "112" in reply
-    assert doctor.questions == []
+    assert doctor.asked == []
 
 
 def test_routing_changes_by_editing_yaml_alone() -> None:

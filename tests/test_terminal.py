@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -117,8 +118,13 @@ class Terminal:
             self._read()
         return self.text()
 
+    def wait_until(self, moment: float) -> None:
+        """Let time pass."""
+        while time.monotonic() < moment:
+            self._read()
+
     def _read(self) -> bool:
-        if not select.select([self._end], [], [], 0.05)[0]:
+        if not select.select([self._end], [], [], 0.01)[0]:
             return True
         try:
             data = os.read(self._end, 65_536)
@@ -177,7 +183,9 @@ def test_a_message_is_answered_explained_and_left_behind(terminal: Terminal) -> 
     terminal.type("\x12hi")
     terminal.wait(r"reverse-i-search\)`hi': hi there")
     terminal.type("\r")
-    terminal.wait(answers(1))
+    terminal.wait("taken back: hi there\nyou> hi there")
+    terminal.type("\r")
+    terminal.wait(answers(2))
     terminal.type("\x04")
     assert terminal.exit_code() == 0
 
@@ -196,10 +204,27 @@ def test_ctrl_c_stops_a_slow_answer_and_the_talk_goes_on(terminal: Terminal) -> 
     terminal.type("slow\r")
     terminal.wait(r"kept(.|\n)*bot> w0 w1 w2")
     terminal.type("typed ahead")
-    time.sleep(0.2)
+    seen = terminal.text()
+    terminal.wait(lambda text: text != seen)
     assert "typed" not in terminal.text()
-    os.kill(terminal.process, 2)
+    os.kill(terminal.process, signal.SIGINT)
     terminal.wait("you> typed ahead")
+
+
+def test_ctrl_c_never_ends_the_program(terminal: Terminal) -> None:
+    """Pressed again and again, in an answer, between prompts and at one, it leaves the REPL alive."""
+    for delay in range(40):
+        terminal.type("/state\r" if delay % 4 else "slow\r")
+        terminal.wait_until(time.monotonic() + delay / 1000)
+        os.kill(terminal.process, signal.SIGINT)
+    while "/quit" not in terminal.text():  # help is answered when all before it is done
+        os.kill(terminal.process, signal.SIGINT)
+        terminal.type("/help\r")
+        terminal.wait_until(time.monotonic() + 0.2)
+    terminal.type("\x03hi\r")
+    terminal.wait("You said: hi")
+    terminal.type("\x04")
+    assert terminal.exit_code() == 0
 
 
 def test_a_pasted_text_of_several_lines_is_one_message(terminal: Terminal) -> None:

@@ -31,7 +31,8 @@ word2vec: {word2vec}; gate: {gate}; seed {seed}. Training took {seconds:.0f} s.
 
 ## Figures
 
-Recall at threshold 0.5 on files that nothing was learned from:
+Recall at threshold 0.5 on files that no number was learned from (they did help
+to choose the method):
 
 | file | side | texts | recall |
 | --- | --- | --- | --- |

@@ -9,14 +9,13 @@ the same arithmetic in torch over padded batches. A last step fits two numbers o
 from __future__ import annotations
 
 import json
-import random
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsmbot.errors import MissingExtra
 from fsmbot.vectors import Gate, WordVectors, words_of
 from fsmbot.vectors.gate import FEATURES, FORMAT, SHARPNESS, SPREAD, STRIDE, VERSION, WINDOW
+from trainer.labelled import SIDES, Labelled, balanced, label
 from trainer.vectors import Config, say
 
 if TYPE_CHECKING:
@@ -32,20 +31,6 @@ ANCHOR = 0.05
 """Cost of moving a prototype: it is to stay what its half of the gate stands for."""
 DROPPED = 0.15
 """Chance that a word is left out in one epoch, so that no single word is relied on."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts as rows of vectors; y: 1.0 medical, 0.0 everyday; weight: how much each counts."""
-
-    rows: list[list[int]]
-    y: NDArray[np.float64]
-    weight: NDArray[np.float64]
-
-    def part(self, chosen: NDArray[np.bool_]) -> Labelled:
-        """Return the texts where `chosen` is true."""
-        rows = [row for row, taken in zip(self.rows, chosen, strict=True) if taken]
-        return Labelled(rows, self.y[chosen], self.weight[chosen])
 
 
 def train_gate(vectors: WordVectors, texts: list[list[str]], config: Config, out: Path) -> Gate:
@@ -64,68 +49,6 @@ def train_gate(vectors: WordVectors, texts: list[list[str]], config: Config, out
     settings = {"format": FORMAT, "version": VERSION, "weights": found}
     (out / "gate.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return gate
-
-
-def label(vectors: WordVectors, texts: list[list[str]], config: Config) -> Labelled:
-    """Sample labelled texts, and add fragments, mixtures and the configuration's examples.
-
-    Fragments of 1-4 words teach short messages; an everyday text with a medical one before or
-    after it is medical, which teaches long stories.
-    """
-    import numpy as np
-
-    draw = random.Random(config.seed)
-    sides: dict[str, list[str]] = {"medical": [], "everyday": []}
-    for corpus, some in zip(config.corpora, texts, strict=True):
-        distinct = list(dict.fromkeys(some))
-        sides[corpus.side] += draw.sample(distinct, min(corpus.sample, len(distinct)))
-    medical, everyday = sides["medical"], sides["everyday"]
-    groups = [
-        (medical + _fragments(medical, draw) + _mix(everyday, medical, draw), 1.0),
-        (everyday + _fragments(everyday, draw) + _mix(everyday, everyday, draw), 0.0),
-    ]
-    rows: list[list[int]] = []
-    y, weight = [], []
-    for side, value in groups:
-        written = config.examples.get("medical" if value else "everyday", [])
-        # Both sides count the same in sum, so that an even score means as likely as not.
-        shares = [1 / max(len(side), 1)] * len(side)
-        shares += [config.gate.example_weight / 40_000] * len(written)
-        rows += [vectors.find_all(words_of(text)) for text in side + written]
-        y += [value] * len(shares)
-        weight += shares
-    known = np.array([bool(row) for row in rows])
-    whole = Labelled(rows, np.array(y), np.array(weight))
-    return _balanced(whole.part(known))
-
-
-def _balanced(texts: Labelled) -> Labelled:
-    """Scale the weights so that both sides sum to the same and the mean is 1."""
-    import numpy as np
-
-    sums = [texts.weight[texts.y == value].sum() for value in (0.0, 1.0)]
-    weight = np.where(texts.y == 1, texts.weight / sums[1], texts.weight / sums[0])
-    return Labelled(texts.rows, texts.y, weight / weight.mean())
-
-
-def _fragments(texts: list[str], draw: random.Random) -> list[str]:
-    return [fragment(text, draw) for text in texts[::2]]
-
-
-def fragment(text: str, draw: random.Random) -> str:
-    """Return 1-4 neighbouring words of a text."""
-    words = text.split()
-    size = draw.randint(1, 4)
-    start = draw.randrange(max(1, len(words) - size))
-    return " ".join(words[start : start + size])
-
-
-def _mix(first: list[str], second: list[str], draw: random.Random) -> list[str]:
-    """Return pairs of texts joined, in either order; short ones, so that both are read."""
-    size = len(first) // 4
-    pairs = zip(draw.sample(first, size), draw.choices(second, k=size), strict=True)
-    both = [[" ".join(text.split()[:20]) for text in pair] for pair in pairs]
-    return [" . ".join(pair[:: draw.choice((1, -1))]) for pair in both]
 
 
 def _fit(
@@ -149,6 +72,8 @@ def _fit(
     )
     padded, y = pad(texts.rows), torch.tensor(texts.y, dtype=torch.float32)
     count = torch.tensor(texts.weight, dtype=torch.float32)
+    # Steps that shrink to nothing settle the prototypes, so that no last batch decides a score.
+    fade = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.02, max(config.gate.epochs - 1, 1))
     for epoch in range(config.gate.epochs):
         total = 0.0
         for batch in torch.split(torch.randperm(len(y), generator=draw), 512):
@@ -165,6 +90,7 @@ def _fit(
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
             adam.step()
             total += float(loss.detach()) * len(batch)
+        fade.step()
         say(f"gate epoch {epoch + 1} of {config.gate.epochs}: loss {total / len(y):.4f}")
     found = dict(zip((*FEATURES, "bias"), weights.tolist(), strict=True))
     return prototypes.detach().double().numpy(), found
@@ -237,9 +163,9 @@ def _start(vectors: WordVectors, texts: Labelled, config: Config) -> NDArray[np.
     means = np.array([vectors.weights[row] @ vectors.unit_rows(row) for row in texts.rows])
     medical, everyday = _telling_words(vectors, texts)
     messages, words = [], []
-    for value, side, telling in ((1.0, "medical", medical), (0.0, "everyday", everyday)):
+    for value, side, telling in zip((1.0, 0.0), SIDES, (medical, everyday), strict=True):
         corpora = means[texts.y == value]
-        written = [vectors.mean(words_of(text)) for text in config.examples.get(side, ())]
+        written = [vectors.mean(words_of(text)) for text in config.examples.get(side, [])]
         some = np.array(written or corpora)
         messages += [k_means(corpora, k - k // 2, draw), k_means(some, k // 2, draw)]
         words.append(k_means(telling, k, draw))
@@ -287,7 +213,7 @@ def calibrate(gate: Gate, texts: Labelled) -> Gate:
 
     if len(set(texts.y)) < 2:
         return gate
-    texts = _balanced(texts)
+    texts = balanced(texts)
     logits = np.array([gate.features(row)[0] @ gate.weights + gate.bias for row in texts.rows])
     x = np.stack([logits, np.ones_like(logits)], 1)
     line = np.array([1.0, 0.0])

@@ -145,6 +145,8 @@ class LocalDoctor:
                 f"base has '{prompt.format}'; use the base it was trained on"
             )
         loaded = _Loaded(model, prompt, self._decoding or card.decoding, card.max_prompt_tokens)
+        # The first step repacks the weights for this machine: better now than while a user waits.
+        next(decode(model, prompt.prefix, (), 1, loaded.decoding), None)
         return loaded, model_name(base, has_adapter(folder))
 
     def _artefact(self) -> tuple[Path, Card]:

@@ -188,6 +188,8 @@ def read_array(path: Path, *, dimensions: int) -> NDArray[Any]:
 
     Raises VectorsError.
     """
+    from tokenize import TokenError  # numpy reads a header as Python text
+
     import numpy as np
 
     try:
@@ -198,7 +200,7 @@ def read_array(path: Path, *, dimensions: int) -> NDArray[Any]:
         array = np.array(mapped)
         if array.dtype != np.int8 and not np.isfinite(array).all():
             raise ValueError("it holds NaN or infinity")
-    except _BROKEN as error:
+    except (*_BROKEN, TokenError) as error:
         raise broken(path, error) from error
     return array
 

@@ -11,15 +11,15 @@ import pytest
 from fsmbot.vectors import WordVectors
 from trainer.cli import main
 
-SYMPTOMS = "fever cough rash headache nausea pain swelling dizziness".split()
-PASTIMES = "guitar movie football pizza music holiday weather garden".split()
+SYMPTOMS = ["fever", "cough", "rash", "headache", "nausea", "pain", "swelling", "dizziness"]
+PASTIMES = ["guitar", "movie", "football", "pizza", "music", "holiday", "weather", "garden"]
 
 
 def write_corpus(folder: Path) -> Path:
     """Write a medical and an everyday corpus of invented sentences, and their configuration."""
     draw = random.Random(0)
-    patients = [f"i have {a} and {b} today" for a, b in (draw.sample(SYMPTOMS, 2) for _ in range(300))]
-    chats = [f"we like {a} and {b} a lot" for a, b in (draw.sample(PASTIMES, 2) for _ in range(300))]
+    patients = [f"i have {' and '.join(draw.sample(SYMPTOMS, 2))} today" for _ in range(300)]
+    chats = [f"we like {' and '.join(draw.sample(PASTIMES, 2))} a lot" for _ in range(300)]
     with gzip.open(folder / "patients.jsonl.gz", "wt") as file:
         file.writelines(json.dumps({"input": text, "kind": "q"}) + "\n" for text in patients)
     (folder / "chats.txt").write_text("\n".join(chats))
