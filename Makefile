@@ -15,6 +15,7 @@ test: lint
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 test-hard: $(VENV)/installed

@@ -19,6 +19,9 @@ from fsmbot.flow import Flow
 from fsmbot.session import MAX_MESSAGE, Session
 from fsmbot.text import safe
 
+EMPTY = "the message is empty; please write your question"
+"""What an empty line, or one of spaces only, is answered with."""
+
 MAX_LINE = 4 * MAX_MESSAGE
 """Bytes of a line that are read at the most: a character of UTF-8 has four or fewer."""
 
@@ -48,16 +51,12 @@ def run_plain(
     return _guarded(lambda: _converse(flow, resources, source, PlainWriter(out, err)), out)
 
 
-def run_json(
-    flow: Flow, source: BinaryIO, out: TextIO, *, resources: Mapping[str, Any] | None = None
-) -> int:
+def run_json(flow: Flow, source: BinaryIO, out: TextIO, *, resources: Mapping[str, Any] | None = None) -> int:
     """Talk in JSON lines: every event, and `{"event":"error","message":…}` for what went wrong."""
     return _guarded(lambda: _converse(flow, resources, source, JsonWriter(out)), out)
 
 
-def _converse(
-    flow: Flow, resources: Mapping[str, Any] | None, source: BinaryIO, writer: Writer
-) -> int:
+def _converse(flow: Flow, resources: Mapping[str, Any] | None, source: BinaryIO, writer: Writer) -> int:
     """Answer line after line. A conversation that ended is followed by a new one, which opens only
     when there is a line for it, so that no prompt dangles at the end of the input."""
     session = Session(flow, resources)
@@ -67,7 +66,9 @@ def _converse(
     for line in read_lines(source):
         if isinstance(line, TooLong):
             writer.refuse(str(line))
-        elif line.strip():
+        elif not line.strip():
+            writer.refuse(EMPTY)
+        else:
             if _ended(session):
                 session = Session(flow, resources)
             whole &= _play(lambda text=line, now=session: now.send(text), writer)  # type: ignore[misc]

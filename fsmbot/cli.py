@@ -83,7 +83,11 @@ def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _add_handlers(parser: argparse.ArgumentParser, default: object) -> None:
     parser.add_argument(
-        "--handlers", metavar="MODULE", action="append", default=default, dest="modules",
+        "--handlers",
+        metavar="MODULE",
+        action="append",
+        default=default,
+        dest="modules",
         help="import your handlers: a module's name or a .py file (may be repeated)",
     )
 
@@ -122,7 +126,11 @@ def _talk(options: argparse.Namespace) -> int:
     from fsmbot import logs
 
     logs.setup()
-    flow = _with_doctor(_load(options, options.flow), options.doctor)
+
+    def load() -> Flow:
+        return _with_doctor(_load(options, options.flow), options.doctor)
+
+    flow = load()
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from fsmbot.channels import run_json, run_plain
 
@@ -130,7 +138,7 @@ def _talk(options: argparse.Namespace) -> int:
         return run(flow, sys.stdin.buffer, sys.stdout)
     from fsmbot.repl import Repl
 
-    return Repl(flow, history=not options.no_history).run()
+    return Repl(flow, history=not options.no_history, load=load).run()
 
 
 def _with_doctor(flow: Flow, folder: Path | None) -> Flow:

@@ -79,10 +79,12 @@ def run(chat: Chat, text: str) -> Reply:
     found, rest = COMMANDS.get(name), rest.strip()
     if found is None:
         hint = suggest(name, COMMANDS)
-        return Reply((
-            f"unknown command '{explain.shorten(name)}'{hint}",
-            "(begin with // to send a message that starts with a slash)",
-        ))
+        return Reply(
+            (
+                f"unknown command '{explain.shorten(name)}'{hint}",
+                "(begin with // to send a message that starts with a slash)",
+            )
+        )
     if rest and not found.takes:
         return Reply((f"{name} takes nothing more, and found '{explain.shorten(rest)}'",))
     return found.run(chat, rest)
@@ -142,10 +144,12 @@ def _reload(chat: Chat, rest: str) -> Reply:
     except FlowError as error:
         return Reply((*str(error).split("\n"), "the flow that was loaded before goes on"))
     if not goes_on:
-        return Reply((
-            f"{chat.flow.source} is loaded, and has no listening node '{node}' any more:",
-            "this conversation ends in the old flow, and the next one takes the new; /reset begins it now",
-        ))
+        return Reply(
+            (
+                f"{chat.flow.source} is loaded, and has no listening node '{node}' any more:",
+                "this conversation ends in the old flow, and the next takes the new; /reset begins it now",
+            )
+        )
     changed = "is loaded" if chat.flow.fingerprint != before else "is loaded; its graph is unchanged"
     return Reply((f"{chat.flow.source} {changed}",))
 

@@ -22,7 +22,14 @@ import msgspec
 from fsmbot.errors import RegistrationError
 
 RESERVED_KEYS = (
-    "handler", "flow", "next", "on_error", "timeout", "retry", "remember", "description",
+    "handler",
+    "flow",
+    "next",
+    "on_error",
+    "timeout",
+    "retry",
+    "remember",
+    "description",
 )
 """Keys of a node in a flow file that are never settings of its handler."""
 
@@ -30,7 +37,9 @@ END = "end"
 """The target that finishes a conversation; no node or handler may take this name."""
 
 _STREAMS = (
-    collections.abc.Generator, collections.abc.Iterator, collections.abc.Iterable,
+    collections.abc.Generator,
+    collections.abc.Iterator,
+    collections.abc.Iterable,
 )
 _CONTRACT = (
     "a handler is `def name(turn, resource, *, setting: type = default)`, annotated "

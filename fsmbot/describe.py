@@ -33,6 +33,8 @@ def _setting(setting: Setting) -> str:
 
 def _type_name(annotation: Any) -> str:
     """Return `str` for <class 'str'>, and other annotations as they are written."""
-    return annotation.__name__ if isinstance(annotation, type) and not hasattr(
-        annotation, "__origin__"
-    ) else str(annotation).replace("typing.", "")
+    return (
+        annotation.__name__
+        if isinstance(annotation, type) and not hasattr(annotation, "__origin__")
+        else str(annotation).replace("typing.", "")
+    )

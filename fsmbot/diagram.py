@@ -58,13 +58,13 @@ def dot(flow: Flow) -> str:
     lines = [
         f"digraph {_quoted(flow.name)} {{",
         '    node [fontname="Helvetica"]; edge [fontname="Helvetica", fontsize=11];',
-        f'    {ids[""]} [shape=point];',
+        f"    {ids['']} [shape=point];",
         f'    {ids[END]} [shape=doublecircle, label="end"];',
     ]
     for node in flow.nodes.values():
         shape = _DOT_SHAPES[_kind(node)]
         lines.append(f"    {ids[node.name]} [{shape}, label={_quoted(_title(node))}];")
-    lines.append(f'    {ids[""]} -> {ids[flow.start]};')
+    lines.append(f"    {ids['']} -> {ids[flow.start]};")
     for edge in edges(flow):
         style = ", style=dashed" if edge.failure else ""
         lines.append(f"    {ids[edge.source]} -> {ids[edge.target]} [label={_quoted(edge.label)}{style}];")
@@ -73,7 +73,9 @@ def dot(flow: Flow) -> str:
 
 _MERMAID_SHAPES = {"listens": ("([", "])"), "decides": ("{", "}"), "speaks": ("[", "]")}
 _DOT_SHAPES = {
-    "listens": 'shape=box, style="rounded"', "decides": "shape=diamond", "speaks": "shape=box",
+    "listens": 'shape=box, style="rounded"',
+    "decides": "shape=diamond",
+    "speaks": "shape=box",
 }
 
 

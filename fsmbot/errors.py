@@ -68,7 +68,9 @@ class StepLimitError(HandlerError):
         self.limit, self.cycle = limit, tuple(cycle)
         path = " -> ".join(self.cycle)
         super().__init__(
-            flow, node, session,
+            flow,
+            node,
+            session,
             f"one turn visited more than {limit} nodes, going round {path}; "
             "let a listening node break the loop, or raise max_steps",
         )
@@ -77,9 +79,7 @@ class StepLimitError(HandlerError):
 class OutcomeError(HandlerError):
     """A handler returned something that is not one of its outcomes."""
 
-    def __init__(
-        self, flow: str, node: str, session: str, outcome: object, expected: Sequence[str]
-    ) -> None:
+    def __init__(self, flow: str, node: str, session: str, outcome: object, expected: Sequence[str]) -> None:
         self.outcome, self.expected = outcome, tuple(expected)
         wanted = " or ".join(repr(name) for name in self.expected) or "nothing, as it has one way out"
         super().__init__(flow, node, session, f"the handler returned {outcome!r}; expected {wanted}")

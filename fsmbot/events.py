@@ -25,9 +25,7 @@ class Said(msgspec.Struct, frozen=True, tag="said", tag_field="event"):
     text: str
 
 
-class Routed(
-    msgspec.Struct, frozen=True, tag="routed", tag_field="event", omit_defaults=True
-):
+class Routed(msgspec.Struct, frozen=True, tag="routed", tag_field="event", omit_defaults=True):
     """The node is done: its outcome ("" where there is one way out), and where it leads."""
 
     node: str

@@ -100,8 +100,7 @@ class Flow:
     def fingerprint(self) -> str:
         """16 hex digits that change when the graph or a setting does."""
         nodes = [
-            (n.name, n.handler.name, n.next, n.settings, n.on_error, n.remember)
-            for n in self.nodes.values()
+            (n.name, n.handler.name, n.next, n.settings, n.on_error, n.remember) for n in self.nodes.values()
         ]
         shape = (self.start, sorted(nodes, key=lambda n: n[0]), self.on_error, self.max_steps)
         encoded = msgspec.json.encode(shape, order="sorted", enc_hook=str)
@@ -127,7 +126,9 @@ def check_flow(flow: Flow, *, routes_known: bool = True) -> list[Mistake]:
 def check_start(flow: Flow) -> Iterator[Mistake]:
     """The start is one of the nodes."""
     if flow.start not in flow.nodes:
-        yield Mistake(("start",), f"start names unknown node '{flow.start}'" + suggest(flow.start, flow.nodes))
+        yield Mistake(
+            ("start",), f"start names unknown node '{flow.start}'" + suggest(flow.start, flow.nodes)
+        )
 
 
 def check_targets(flow: Flow) -> Iterator[Mistake]:
@@ -160,16 +161,21 @@ def check_outcomes(flow: Flow) -> Iterator[Mistake]:
             continue
         path, outcomes = ("nodes", node.name, "next"), node.handler.outcomes
         if not outcomes:
-            yield Mistake(path, f"node '{node.name}': handler '{node.handler.name}' has one way out; "
-                                "let next name one node")
+            yield Mistake(
+                path,
+                f"node '{node.name}': handler '{node.handler.name}' has one way out; let next name one node",
+            )
             continue
         yield from _surplus(node, path)
         meant = {near for name in node.next for near in get_close_matches(name, outcomes, n=1)}
         missing = [name for name in outcomes if name not in node.next and name not in meant]
         if missing and OTHERWISE not in node.next:
             names = ", ".join(f"'{name}'" for name in missing)
-            yield Mistake(path, f"node '{node.name}': next does not cover outcome {names}; "
-                                f"add it, or '{OTHERWISE}' for the rest")
+            yield Mistake(
+                path,
+                f"node '{node.name}': next does not cover outcome {names}; "
+                f"add it, or '{OTHERWISE}' for the rest",
+            )
 
 
 def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
@@ -177,11 +183,18 @@ def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
     outcomes = node.handler.outcomes
     for name in node.next:
         if name not in outcomes and name != OTHERWISE:
-            yield Mistake((*path, name), f"node '{node.name}': handler '{node.handler.name}' has no "
-                                         f"outcome '{name}'" + suggest(name, outcomes), at_key=True)
+            yield Mistake(
+                (*path, name),
+                f"node '{node.name}': handler '{node.handler.name}' has no "
+                f"outcome '{name}'" + suggest(name, outcomes),
+                at_key=True,
+            )
     if OTHERWISE in node.next and all(name in node.next for name in outcomes):
-        yield Mistake((*path, OTHERWISE), f"node '{node.name}': '{OTHERWISE}' covers nothing; "
-                                          "every outcome is named already, so remove it", at_key=True)
+        yield Mistake(
+            (*path, OTHERWISE),
+            f"node '{node.name}': '{OTHERWISE}' covers nothing; every outcome is named already, so remove it",
+            at_key=True,
+        )
 
 
 def check_reachable(flow: Flow) -> Iterator[Mistake]:
@@ -199,11 +212,15 @@ def check_loops(flow: Flow) -> Iterator[Mistake]:
     for cycle in _cycles(silent):
         looping.update(cycle)
         path = " -> ".join([*cycle, cycle[0]])
-        yield Mistake(("nodes", cycle[0]), f"node '{cycle[0]}': the loop {path} never listens to the "
-                                           "user; route it through a listening node such as ask_user")
+        yield Mistake(
+            ("nodes", cycle[0]),
+            f"node '{cycle[0]}': the loop {path} never listens to the "
+            "user; route it through a listening node such as ask_user",
+        )
     for name in silent.keys() - _with_way_out(silent) - looping:
-        yield Mistake(("nodes", name), f"node '{name}': no way leads from it to a listening node "
-                                       f"or to '{END}'")
+        yield Mistake(
+            ("nodes", name), f"node '{name}': no way leads from it to a listening node or to '{END}'"
+        )
 
 
 def _silent_targets(flow: Flow, node: Node) -> list[str]:

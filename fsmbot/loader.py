@@ -59,9 +59,7 @@ def parse_flow(data: bytes | str, source: str = "<flow>", registry: Registry | N
 class _Builder:
     """Turns a tree into a flow, collecting problems instead of stopping at the first."""
 
-    def __init__(
-        self, source: str, registry: Registry, problems: list[Problem], *, plugins: bool
-    ) -> None:
+    def __init__(self, source: str, registry: Registry, problems: list[Problem], *, plugins: bool) -> None:
         self.source, self.registry, self.problems = source, registry, problems
         self._plugins_left = plugins
         self._routes_known = not problems
@@ -126,8 +124,11 @@ class _Builder:
         if item is None or not item.is_map or not item.value:
             found = "nothing" if item is None else describe(item)
             place = root if item is None else item if item.value else root.keys["nodes"]
-            self._note(place, f"'nodes' must map each node's name to its keys, not {found}; such as "
-                              f"`greet: {{handler: say, text: Hello!, next: {END}}}`")
+            self._note(
+                place,
+                f"'nodes' must map each node's name to its keys, not {found}; such as "
+                f"`greet: {{handler: say, text: Hello!, next: {END}}}`",
+            )
             return {}
         return {name: self._node(name, tree, item.keys[name]) for name, tree in item.value.items()}
 
@@ -147,7 +148,10 @@ class _Builder:
         if handler is None:
             return Node(name, _stand_in(name, target), target, on_error=on_error)
         return Node(
-            name, handler, target, self._settings(owner, handler, tree),
+            name,
+            handler,
+            target,
+            self._settings(owner, handler, tree),
             on_error=on_error,
             remember=self._remember(owner, handler, tree),
             description=self._text(tree, "description", owner) or "",
@@ -192,8 +196,10 @@ class _Builder:
     def _settings(self, owner: str, handler: Handler, tree: Tree) -> dict[str, Any]:
         for key in RESERVED_KEYS:
             if key in tree.value and key not in NODE_KEYS:
-                self._note(tree.keys[key], f"{owner}: '{key}' is reserved and has no meaning in this "
-                                           "version; remove it")
+                self._note(
+                    tree.keys[key],
+                    f"{owner}: '{key}' is reserved and has no meaning in this version; remove it",
+                )
         what = f"handler '{handler.name}'"
         skip = [*NODE_KEYS, *(k for k in RESERVED_KEYS if k not in NODE_KEYS)]
         return convert_settings(owner, what, handler.settings, tree, skip, self._note)
@@ -201,8 +207,11 @@ class _Builder:
     def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
         name = self._text(tree, "remember", owner)
         if name is not None and not handler.listens:
-            self._note(tree.keys["remember"], f"{owner}: 'remember' keeps the user's answer, but "
-                                              f"handler '{handler.name}' does not listen; remove it")
+            self._note(
+                tree.keys["remember"],
+                f"{owner}: 'remember' keeps the user's answer, but "
+                f"handler '{handler.name}' does not listen; remove it",
+            )
         return name
 
     def _resources(self, root: Tree) -> dict[str, dict[str, Any]]:

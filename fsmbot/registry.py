@@ -163,8 +163,7 @@ def load_plugins() -> list[str]:
             raise
         except Exception as error:  # a plug-in's own code
             raise RegistrationError(
-                f"plug-in '{point.name}' ({point.value}) cannot be imported: {error}; "
-                "mend or uninstall it"
+                f"plug-in '{point.name}' ({point.value}) cannot be imported: {error}; mend or uninstall it"
             ) from error
         loaded.append(point.name)
     return loaded

@@ -1,6 +1,6 @@
 """The REPL: one conversation after the other at a terminal, until the user leaves.
 
-prompt_toolkit lives here, in `prompt`, `terminal` and `history`, and nowhere else. What can be done
+prompt_toolkit lives here, in `line_editor`, `terminal` and `history`, and nowhere else. What can be done
 with a conversation is in `conversation` and `commands`; here it is read and shown.
 """
 
@@ -31,7 +31,7 @@ from fsmbot.events import Entered, Event
 from fsmbot.flow import Flow
 from fsmbot.foresight import Foresight
 from fsmbot.history import PrivateHistory
-from fsmbot.prompt import limit_paste, make_prompt
+from fsmbot.line_editor import limit_paste, make_prompt
 from fsmbot.session import Session
 from fsmbot.terminal import Screen, fence, interrupts_only, keys_wait, strays_above_prompt
 from fsmbot.text import safe_line
@@ -134,6 +134,8 @@ class Repl:
             return not reply.leave
         if text.strip():
             self._play(self.chat.send(commands.message(text)))
+        elif text:
+            self._screen.note("(an empty message; write your question, or /help)")
         return True
 
     def _play(self, events: Iterator[Event]) -> None:

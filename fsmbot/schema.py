@@ -33,7 +33,9 @@ def flow_schema(registry: Registry) -> Schema:
             "start": {**_NAME, "description": "The node that comes first."},
             "on_error": {**_NAME, "description": "The node that takes over when a handler fails."},
             "max_steps": {
-                "type": "integer", "minimum": 1, "default": MAX_STEPS,
+                "type": "integer",
+                "minimum": 1,
+                "default": MAX_STEPS,
                 "description": "How many nodes one turn may visit.",
             },
             "resources": _resources(registry),

@@ -155,9 +155,7 @@ class Session:
         self.state = state
         yield last
 
-    def _visit(
-        self, name: str, turn: Turn, events: list[Event]
-    ) -> Generator[Event, None, Listening | Ended]:
+    def _visit(self, name: str, turn: Turn, events: list[Event]) -> Generator[Event, None, Listening | Ended]:
         """Visit nodes until one listens or the end comes."""
         steps = self.flow.steps
         for _ in range(self.flow.max_steps):
@@ -184,9 +182,7 @@ class Session:
         except Exception as error:
             return self._failed(step, error, turn)
 
-    def _speak(
-        self, step: Step, turn: Turn, events: list[Event]
-    ) -> Generator[Event, None, Routed | Failed]:
+    def _speak(self, step: Step, turn: Turn, events: list[Event]) -> Generator[Event, None, Routed | Failed]:
         """Stream what a handler says; its pieces together are one message."""
         pieces: list[str] = []
         try:

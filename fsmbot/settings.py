@@ -15,8 +15,13 @@ Note = Callable[[Tree, str], None]
 """Takes the place of a mistake, and what it is."""
 
 _EXPECTED = {
-    "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
-    "array": "a list", "object": "a map", "null": "nothing",
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a map",
+    "null": "nothing",
 }
 
 

@@ -23,8 +23,18 @@ class Step:
     """One node, ready to be visited."""
 
     __slots__ = (
-        "call", "ended", "entered", "error_target", "listening", "listens", "name", "outcomes",
-        "pure", "remember", "routed", "streams",
+        "call",
+        "ended",
+        "entered",
+        "error_target",
+        "listening",
+        "listens",
+        "name",
+        "outcomes",
+        "pure",
+        "remember",
+        "routed",
+        "streams",
     )
 
     def __init__(self, node: Node, error_target: str | None) -> None:
@@ -35,8 +45,7 @@ class Step:
         self.outcomes, self.remember = handler.outcomes, node.remember
         self.error_target = None if error_target == node.name else error_target
         self.routed: dict[str | None, Routed] = {
-            outcome or None: Routed(node.name, outcome, target)
-            for outcome, target in node.routes().items()
+            outcome or None: Routed(node.name, outcome, target) for outcome, target in node.routes().items()
         }
         self.entered = Entered(node.name)
         self.listening, self.ended = Listening(node.name), Ended(node.name)

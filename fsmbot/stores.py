@@ -98,7 +98,8 @@ class SQLiteStore:
                 self._db.execute(
                     "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?)",
                     (
-                        session_id, state.turn,
+                        session_id,
+                        state.turn,
                         msgspec.json.encode(msgspec.structs.replace(state, history=())).decode(),
                         msgspec.json.encode(state.history[known:]).decode(),
                         len(state.history),

@@ -22,14 +22,17 @@ from prompt_toolkit.utils import get_cwidth
 
 from fsmbot.events import Event, Routed, Said
 from fsmbot.text import safe
+from fsmbot.wrapping import Wrap
 
-STYLE = Style.from_dict({
-    "you": "ansigreen bold",
-    "bot": "ansicyan bold",
-    "note": "ansibrightblack",
-    "problem": "ansired",
-    "bottom-toolbar": "noreverse ansibrightblack",
-})
+STYLE = Style.from_dict(
+    {
+        "you": "ansigreen bold",
+        "bot": "ansicyan bold",
+        "note": "ansibrightblack",
+        "problem": "ansired",
+        "bottom-toolbar": "noreverse ansibrightblack",
+    }
+)
 
 FRAMES, FRAME_SECONDS = "|/-\\", 0.1
 GRACE_SECONDS = 0.15
@@ -65,7 +68,7 @@ class Screen:
     def __init__(self, output: Output, *, dumb: bool) -> None:
         self.output, self.dumb = output, dumb
         self._lock = threading.RLock()
-        self._speaking = False
+        self._message: Wrap | None = None
         self._at_line_start = True
         self._spinner: Spinner | None = None
 
@@ -75,6 +78,7 @@ class Screen:
             if isinstance(event, Said):
                 self._say(event.text)
                 return
+            self._end_word()
             if isinstance(event, Routed) and event.stopped:
                 self._print(" [stopped]", "class:note")
             self.end()
@@ -83,24 +87,32 @@ class Screen:
         if not text:
             return
         self.stop_waiting()
-        if not self._speaking:
+        if self._message is None:
             self._print("bot> ", "class:bot")
-            self._speaking = True
-        self._print(text)
+            self._message = self._wrap(column=5)
+        self._print(self._message.feed(safe(text)))
+
+    def _wrap(self, column: int = 0) -> Wrap:
+        return Wrap(0 if self.dumb else self.output.get_size().columns, column)
+
+    def _end_word(self) -> None:
+        if self._message is not None:
+            self._print(self._message.rest())
 
     def end(self) -> None:
         """End the message that is being printed, if any."""
         with self._lock:
             self.stop_waiting()
+            self._end_word()
             if not self._at_line_start:
                 self._print("\n")
-            self._speaking = False
+            self._message = None
 
     def note(self, text: str, style: str = "class:note") -> None:
         """Print a line of the program's own."""
         with self._lock:
             self.end()
-            self._print(text + "\n", style)
+            self._print(self._wrap().feed(safe(text) + "\n"), style)
 
     def problem(self, text: str) -> None:
         """Print what went wrong."""
@@ -114,6 +126,8 @@ class Screen:
             elif not self._at_line_start:
                 self._print("\n")
             self._print(line + "\n", "class:problem")
+            if self._message is not None:
+                self._message.column = 0
 
     def wait(self, what: Callable[[], str]) -> None:
         """Show a spinner, with what is waited for, until something else is printed."""
@@ -129,6 +143,8 @@ class Screen:
                 self._spinner = None
 
     def _print(self, text: str, style: str = "") -> None:
+        if not text:
+            return
         text = safe(text)
         self._at_line_start = text.endswith("\n")
         if self.dumb:

@@ -14,8 +14,21 @@ MARK = "\ufffd"
 _ZERO_WIDTH = frozenset(
     # Printable by Unicode's category, yet drawn as nothing: fillers, joiners, variation selectors
     # (https://www.unicode.org/reports/tr36/, section 2.2).
-    map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810),
-              *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+    map(
+        chr,
+        [
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            0x3164,
+            0xFFA0,
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ],
+    )
 )
 
 

@@ -126,8 +126,9 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             before = self._text[: error.position]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            raise _Refused(line, column, f"character U+{_code_point(error.character):04X} is not "
-                                         "allowed; remove it") from None
+            raise _Refused(
+                line, column, f"character U+{_code_point(error.character):04X} is not allowed; remove it"
+            ) from None
 
     def _tree(self, event: Any, line: int, column: int) -> Tree:
         """Turn one node event into a tree without children; refuse aliases, anchors and tags."""

@@ -72,7 +72,9 @@ def test_the_trainer_sees_little_of_the_bot() -> None:
 def loaded_by(code: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has loaded after running some code."""
     script = f"import sys\ntry:\n    {code}\nexcept SystemExit: pass\nprint('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return {line.partition(".")[0] for line in done.stdout.splitlines()}
 
 
@@ -117,4 +119,4 @@ def test_nothing_dangerous_is_called() -> None:
 def test_prompt_toolkit_stays_in_the_terminal_modules() -> None:
     """The REPL is one channel of several; nothing else depends on its library."""
     users = {module_name(p) for p in SOURCES if any(i.startswith("prompt_toolkit") for i in imports(p))}
-    assert users == {"fsmbot.repl", "fsmbot.prompt", "fsmbot.terminal", "fsmbot.history"}
+    assert users == {"fsmbot.repl", "fsmbot.line_editor", "fsmbot.terminal", "fsmbot.history"}

@@ -12,7 +12,7 @@ from subprocess import PIPE
 
 import pytest
 
-from fsmbot.channels import TooLong, read_lines, run_json, run_plain
+from fsmbot.channels import EMPTY, TooLong, read_lines, run_json, run_plain
 from fsmbot.events import Said, from_json
 from fsmbot.flow import Flow
 from fsmbot.loader import parse_flow
@@ -42,10 +42,15 @@ def test_each_reply_stands_on_lines_of_its_own(doctor_flow: Flow) -> None:
     assert talk == (0, PROMPT + GREETING + PROMPT + "See a doctor.\n" + PROMPT + UNKNOWN, "")
 
 
-@pytest.mark.parametrize("data", [b"hello", b"hello\r\n", b"\xef\xbb\xbfhello\n", b"\n  \n\nhello\n\n"])
-def test_line_ends_and_empty_lines_are_taken_in_stride(doctor_flow: Flow, data: bytes) -> None:
-    """A missing last line break, Windows' line ends, a byte order mark and blank lines do no harm."""
+@pytest.mark.parametrize("data", [b"hello", b"hello\r\n", b"\xef\xbb\xbfhello\n"])
+def test_line_ends_are_taken_in_stride(doctor_flow: Flow, data: bytes) -> None:
+    """A missing last line break, Windows' line ends and a byte order mark do no harm."""
     assert plain(doctor_flow, data) == (0, PROMPT + GREETING, "")
+
+
+def test_an_empty_message_is_refused_and_the_talk_goes_on(doctor_flow: Flow) -> None:
+    """An empty line, or one of spaces, gets a word about it and takes no turn."""
+    assert plain(doctor_flow, b"\n  \nhello\n") == (0, PROMPT + f"{EMPTY}\n" * 2 + GREETING, "")
 
 
 def test_no_input_is_no_error(doctor_flow: Flow) -> None:

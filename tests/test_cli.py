@@ -99,10 +99,14 @@ def test_own_handlers_may_be_named_before_or_after_the_command(
     assert "bad.py' cannot be imported: ZeroDivisionError" in capsys.readouterr().err
 
 
-def fsmbot(*arguments: str, said: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def fsmbot(*arguments: str, said: bytes = b"", seconds: float = 120) -> subprocess.CompletedProcess[bytes]:
     """Run the program as from a shell, with some lines piped in."""
     return subprocess.run(
-        [sys.executable, "-m", "fsmbot", *arguments], cwd=ROOT, input=said, capture_output=True, timeout=120
+        [sys.executable, "-m", "fsmbot", *arguments],
+        cwd=ROOT,
+        input=said,
+        capture_output=True,
+        timeout=seconds,
     )
 
 
@@ -139,3 +143,19 @@ def test_a_greeting_never_loads_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.model
+@pytest.mark.timeout(600)
+def test_a_medical_question_is_answered_by_the_real_model() -> None:
+    """The whole conversation with real parts: flow, word vectors, 4-bit model, disclaimer."""
+    from fsmbot.handlers.doctor import DISCLAIMER
+
+    fetched = subprocess.run([sys.executable, "-m", "fsmbot.doctor", "fetch"], cwd=ROOT, capture_output=True)
+    assert fetched.returncode == 0, fetched.stderr
+    done = fsmbot("--flow", FLOW, said=b"I have had a sore throat for three days\n", seconds=500)
+    assert (done.returncode, done.stderr) == (0, b"")
+    prompt, *answer = done.stdout.decode().strip().splitlines()
+    assert prompt == "What would you like to ask?"
+    assert answer[-1] == DISCLAIMER
+    assert len(" ".join(answer[:-1]).split()) > 5

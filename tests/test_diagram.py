@@ -19,7 +19,9 @@ nodes:
 
 def test_mermaid_shows_shapes_outcomes_and_failures() -> None:
     """Listening nodes are round, deciding ones diamonds, failures dashed, markup is escaped."""
-    assert mermaid(FLOW) == """\
+    assert (
+        mermaid(FLOW)
+        == """\
 flowchart TD
     begin(( )) --> n1
     n1(["ask_user"])
@@ -35,6 +37,7 @@ flowchart TD
     n4 --> finish
     begin -.->|"any error"| n4
 """
+    )
 
 
 def test_dot_shows_the_same_graph() -> None:

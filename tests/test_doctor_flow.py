@@ -64,7 +64,8 @@ def test_a_greeting_is_returned(flow: Flow, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["what is the capital of France?", "book me a table for two tonight", "", "   ", "?!", "\U0001f389"]
+    "text",
+    ["what is the capital of France?", "book me a table for two tonight", "", "   ", "?!", "\U0001f389"],
 )
 def test_anything_else_is_not_known(flow: Flow, text: str) -> None:
     """Other questions, and no question at all, get the same honest answer."""

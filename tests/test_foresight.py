@@ -142,6 +142,7 @@ def test_drafts_are_looked_at_when_the_typing_pauses(doctor_flow: Flow) -> None:
 
 def test_a_resource_that_cannot_be_had_disturbs_nobody(doctor_flow: Flow) -> None:
     """The next draft is looked at all the same; the node itself will tell the user."""
+
     class Stubborn:
         def preload(self) -> None:
             raise RuntimeError("no model here")

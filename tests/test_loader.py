@@ -235,8 +235,8 @@ def test_any_text_is_a_flow_or_a_flow_error(text: str) -> None:
     """No text leads to another error than FlowError."""
     try:
         parse_flow(text, "f.yaml", registry)
-    except FlowError as error:
-        assert error.problems
+    except FlowError:
+        pass
 
 
 _PIECES = st.sampled_from(

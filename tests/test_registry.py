@@ -44,8 +44,7 @@ def test_a_reloaded_module_replaces_its_own_handler(tmp_path: Path) -> None:
     """Importing an edited file again takes the new function instead of complaining."""
     file = tmp_path / "mine_reloaded.py"
     code = (
-        "from fsmbot import handler, Turn\n"
-        "@handler\ndef reloaded_greet(turn: Turn) -> None:\n    '''{}'''\n"
+        "from fsmbot import handler, Turn\n@handler\ndef reloaded_greet(turn: Turn) -> None:\n    '''{}'''\n"
     )
     file.write_text(code.format("first"))
     import_handlers(str(file))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,16 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
 from prompt_toolkit.output import DummyOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from fsmbot import history as history_module
+from fsmbot.events import Event, Said
 from fsmbot.flow import Flow
 from fsmbot.history import PrivateHistory, default_path
 from fsmbot.loader import parse_flow
+from fsmbot.line_editor import SafeInput, make_prompt
 from fsmbot.repl import Repl
+from fsmbot.terminal import Screen, fence, interrupts_only
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, UP = "\r", "\x1b\r", "\x03", "\x04", "\x1b[A"
 
@@ -49,7 +58,7 @@ class Talk:
 
     def __init__(self, flow: Flow, keys: PipeInput, **options: Any) -> None:
         self.out = io.StringIO()
-        output = Vt100_Output(self.out, lambda: Size(rows=24, columns=100), term="xterm-256color")
+        output = Vt100_Output(self.out, lambda: Size(rows=24, columns=300), term="xterm-256color")
         self.repl = Repl(flow, input=keys, output=output, **options)
         self.keys = keys
 
@@ -123,6 +132,34 @@ def test_ctrl_c_in_an_answer_keeps_what_came(doctor_flow: Flow, keys: PipeInput)
     talk = Talk(doctor_flow, keys)
     assert "See a  [stopped]" in said(talk.type("pain interrupt", ENTER))
     assert talk.repl.chat.past[0][-1].text == "See a "
+
+
+def test_ctrl_c_while_a_piece_is_printed_is_no_different(
+    doctor_flow: Flow, keys: PipeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where exactly the key strikes does not matter."""
+    show, pressed = Screen.show, iter([True])
+
+    def show_and_press(screen: Screen, event: Event) -> None:
+        show(screen, event)
+        if isinstance(event, Said) and event.node == "ask_doctor" and next(pressed, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Screen, "show", show_and_press)
+    talk = Talk(doctor_flow, keys)
+    assert "See a  [stopped]" in said(talk.type("a pain", ENTER))
+    assert talk.repl.chat.past[0][-1].text == "See a "
+
+
+def test_ctrl_c_strikes_only_while_the_bot_speaks() -> None:
+    """Between answer and prompt it is ignored, and afterwards it is what it was before."""
+    before, speaking = signal.getsignal(signal.SIGINT), False
+    with interrupts_only(lambda: speaking):
+        signal.raise_signal(signal.SIGINT)
+        speaking = True
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_before_any_answer_takes_the_message_back(doctor_flow: Flow, keys: PipeInput) -> None:
@@ -203,7 +240,7 @@ def test_commands_are_completed(doctor_flow: Flow, keys: PipeInput) -> None:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from fsmbot.prompt import CommandCompleter
+    from fsmbot.line_editor import CommandCompleter
 
     def offered(text: str) -> list[str]:
         return [c.text for c in CommandCompleter().get_completions(Document(text), CompleteEvent())]
@@ -246,6 +283,29 @@ def test_hostile_text_reaches_no_terminal(doctor_flow: Flow, keys: PipeInput) ->
     assert not re.search("[\x80-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]", talk.out.getvalue())
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("a\x9b\u202e", "a\ufffd\ufffd"), ("\r", "\r"), ("x\ry", "x\ufffdy"), ("a\nb\r\n", "a\r\nb\r\n")],
+)
+def test_the_last_step_before_the_terminal_is_safe(written: str, shown: str) -> None:
+    """Whoever writes content, of prompt_toolkit's parts too; the cursor may still be moved."""
+    out = io.StringIO()
+    output = fence(Vt100_Output(out, lambda: Size(24, 80)), dumb=False)
+    output.write(written)
+    output.flush()
+    assert out.getvalue() == shown
+
+
+def test_typed_text_is_made_safe_before_it_is_laid_out(keys: PipeInput) -> None:
+    """What is shown has the width that the cursor reckons with: a mark is one column wide."""
+    typed = "a\u200b\u202eb"
+    line = TransformationInput(BufferControl(), Document(typed), 0, lambda i: i, [("", typed)], 80, 24)
+    assert SafeInput().apply_transformation(line).fragments == [("", "a\ufffd\ufffdb")]
+    with create_app_session(keys, DummyOutput()):
+        prompt = make_prompt(InMemoryHistory(), lambda: "")
+    assert any(isinstance(processor, SafeInput) for processor in prompt.input_processors or [])
+
+
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_no_colours_where_none_are_wanted(
     doctor_flow: Flow, keys: PipeInput, monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -253,8 +313,7 @@ def test_no_colours_where_none_are_wanted(
     """NO_COLOR leaves no colour, a dumb terminal gets no escape sequence at all."""
     monkeypatch.setenv(name, value)
     talk = Talk(doctor_flow, keys)
-    talk.type("hello", ENTER)
-    assert f"{GREETING}" in talk.out.getvalue()
+    assert GREETING in talk.type("hello", ENTER)
     assert not re.search(r"\x1b\[[0-9;]*[349][0-7][;m]", talk.out.getvalue())
     if value == "dumb":
         assert "\x1b" not in talk.out.getvalue()
@@ -286,9 +345,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_history_is_for_its_owner_alone(
-    doctor_flow: Flow, keys: PipeInput, state_home: Path
-) -> None:
+def test_the_history_is_for_its_owner_alone(doctor_flow: Flow, keys: PipeInput, state_home: Path) -> None:
     """Under umask 000 the file is 0600 and its folders are 0700."""
     old = os.umask(0)
     try:

@@ -117,9 +117,7 @@ def test_vectors_without_prototypes_score_by_word_lists(vectors: WordVectors) ->
         {"format": "other"},
     ],
 )
-def test_a_vocabulary_that_does_not_fit_is_refused(
-    tmp_path: Path, changes: dict[str, object]
-) -> None:
+def test_a_vocabulary_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     """A wrong vocabulary is a VectorsError that names the file or folder and the way out."""
     with pytest.raises(VectorsError, match=r"bad.*anew"):
         WordVectors.load(write_folder(tmp_path / "bad", **changes))

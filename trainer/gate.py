@@ -67,9 +67,7 @@ def _fit(
     start = torch.tensor(_start(vectors, texts, config), dtype=torch.float32)
     prototypes = start.clone().requires_grad_()
     weights = torch.tensor([3.0, 1.0, 2.0, 2.0, 2.0, 0.0], requires_grad=True)
-    adam = torch.optim.Adam(
-        [{"params": [prototypes], "lr": RATE}, {"params": [weights], "lr": 2e-2}]
-    )
+    adam = torch.optim.Adam([{"params": [prototypes], "lr": RATE}, {"params": [weights], "lr": 2e-2}])
     padded, y = pad(texts.rows), torch.tensor(texts.y, dtype=torch.float32)
     count = torch.tensor(texts.weight, dtype=torch.float32)
     # Steps that shrink to nothing settle the prototypes, so that no last batch decides a score.

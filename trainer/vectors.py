@@ -104,9 +104,7 @@ def _read(corpus: Corpus, folder: Path) -> list[str]:
     return texts
 
 
-def _word2vec(
-    texts: list[list[str]], config: Config
-) -> tuple[list[str], NDArray[np.float32], list[int]]:
+def _word2vec(texts: list[list[str]], config: Config) -> tuple[list[str], NDArray[np.float32], list[int]]:
     """Train, and return words by falling count, their vectors (words, size), and the counts."""
     try:
         from gensim.models import Word2Vec
@@ -123,9 +121,7 @@ def _word2vec(
     )  # fmt: skip
     try:
         model.build_vocab(corpus)
-        model.train(
-            corpus, total_examples=len(corpus), epochs=model.epochs, callbacks=[_epochs()]
-        )
+        model.train(corpus, total_examples=len(corpus), epochs=model.epochs, callbacks=[_epochs()])
     except RuntimeError as error:
         raise ConfigError(f"word2vec cannot train ({error}); lower min_count, add text") from error
     words = list(model.wv.index_to_key)

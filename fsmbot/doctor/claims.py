@@ -31,7 +31,8 @@ _CLAIMS = [
         rf"(?<!such )\b(?:as|being) (?:a|an|your)\b (?:[\w-]+ ){{0,5}}?{_ROLE}\W* (?:i|we|my)\b",
         rf"\bi(?:['’]ve| have)?\b[^.!?\n]{{0,60}}\b(?:as|being) (?:a|an|your) (?:[\w-]+ ){{0,5}}?{_ROLE}",
         r"\b(?:my|our) (?:[\w-]+ ){0,2}?(?:team|staff|doctors|specialists|patients?|practice|clinic"
-        r"|office|hospital|colleagues|clinical experience|medical (?:career|training|degree|licen[sc]e|experience|school))\b",
+        r"|office|hospital|colleagues|clinical experience"
+        r"|medical (?:career|training|degree|licen[sc]e|experience|school))\b",
         r"\bi(?: have| had|['’]ve)? (?:also )?(?:treated?|see|seen|saw|examined|diagnosed|operated|dealt|"
         r"worked|helped|cared|met|had)\b[^.!?\n]{0,40}?\b(?:patients|cases)\b",
         r"\bi (?:am |['’]m )?speciali[sz](?:e|ed|ing)\b",

@@ -1,9 +1,9 @@
 """A doctor answers questions in streamed text: the protocol, and the one with a local model.
 
-    doctor = LocalDoctor()
-    doctor.preload()                       # loads in the background
-    for piece in doctor.answer("What helps against hay fever?"):
-        print(piece, end="", flush=True)
+doctor = LocalDoctor()
+doctor.preload()                       # loads in the background
+for piece in doctor.answer("What helps against hay fever?"):
+    print(piece, end="", flush=True)
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class LocalDoctor:
     """
 
     def __init__(
-        self, *, adapter: str = "", base: str = "", device: str = "", decoding: Decoding | None = None
+        self, *, adapter: str | Path = "", base: str = "", device: str = "", decoding: Decoding | None = None
     ) -> None:
         self._adapter, self._base, self._device = adapter, base, device
         self._decoding = decoding
@@ -73,7 +73,7 @@ class LocalDoctor:
 
     @property
     def status(self) -> str:
-        """"not loaded", "loading", "unavailable", or the model's name."""
+        """ "not loaded", "loading", "unavailable", or the model's name."""
         return self._status
 
     def preload(self) -> None:

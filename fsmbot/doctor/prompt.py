@@ -83,9 +83,7 @@ class Prompt:
         self.stops = frozenset({self.end, tokenizer.eos_token_id} - {None})
         self.prefix = self._common_prefix()
 
-    def question(
-        self, text: str, history: Sequence[Message] = (), *, budget: int = 1024
-    ) -> list[int]:
+    def question(self, text: str, history: Sequence[Message] = (), *, budget: int = 1024) -> list[int]:
         """Return the ids of a conversation that ends where the answer is to begin.
 
         History is left out from its oldest exchange on, then the question is cut in its middle,
@@ -179,9 +177,7 @@ class Prompt:
 
     def _texts(self, roles: Sequence[str], *, prompting: bool) -> list[str]:
         """Render the template around holes; return the texts before, between and after them."""
-        messages = [
-            {"role": role, "content": f"FSMBOT-HOLE-{i}-END"} for i, role in enumerate(roles)
-        ]
+        messages = [{"role": role, "content": f"FSMBOT-HOLE-{i}-END"} for i, role in enumerate(roles)]
         template = self._tokenizer.chat_template or LLAMA_2
         text = self._tokenizer.apply_chat_template(
             messages, chat_template=template, tokenize=False, add_generation_prompt=prompting

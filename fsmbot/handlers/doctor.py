@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 from fsmbot.doctor import Doctor, LocalDoctor
 from fsmbot.doctor.claims import without_claims
@@ -10,6 +12,8 @@ from fsmbot.errors import ResourceError
 from fsmbot.handlers.emergency import emergency
 from fsmbot.registry import handler, resource
 from fsmbot.turn import Message, Turn
+
+log = logging.getLogger("fsmbot.doctor")
 
 DISCLAIMER = (
     "I am an AI, not a doctor; this is general information. "
@@ -26,14 +30,14 @@ CUT_OFF = (
 
 
 @resource
-def doctor(*, adapter: str = "", base: str = "", device: str = "") -> Doctor:
+def doctor(*, adapter: Path | None = None, base: str = "", device: str = "") -> Doctor:
     """Build the doctor model; it loads when first asked, or in the background by `preload()`.
 
     adapter: the folder that the trainer wrote (default: the shipped doctor).
     base: another base model, by its id on the hub or as a local folder.
     device: cpu, cuda… (default: CUDA where there is one).
     """
-    return LocalDoctor(adapter=adapter, base=base, device=device)
+    return LocalDoctor(adapter=adapter or "", base=base, device=device)
 
 
 @handler
@@ -57,8 +61,10 @@ def ask_doctor(turn: Turn, doctor: Doctor, *, max_new_tokens: int = 256) -> Iter
             readable = readable or any(map(str.isalpha, piece))
             if piece:
                 yield piece
-    except ResourceError as error:
-        turn.notes["failed"] = str(error)
+    except Exception as error:  # whatever a model does, the user gets an answer
+        if not isinstance(error, ResourceError):  # those are logged where they arise
+            log.error("the model failed: %s: %s", type(error).__name__, error)
+        turn.notes["failed"] = str(error) or type(error).__name__
         yield f"\n\n{CUT_OFF}" if readable else APOLOGY
         return
     if not readable:

@@ -70,8 +70,7 @@ def _together(parts: Sequence[Part], message: _Message, always: bool) -> bool:
         if not found[-1]:
             return False
     return any(
-        all(any(message.close(first, span) for span in other) for other in found[1:])
-        for first in found[0]
+        all(any(message.close(first, span) for span in other) for other in found[1:]) for first in found[0]
     )
 
 
@@ -253,8 +252,7 @@ def _category(name: str, entry: Mapping[str, Any], lists: Mapping[str, Part]) ->
 def _rule(source: str, lists: Mapping[str, Part]) -> Rule:
     """Read a rule such as "chest + {pain} & {breathless}"; raises KeyError for an unknown list."""
     return tuple(
-        tuple(_part(part.strip(), lists) for part in group.split(" + "))
-        for group in source.split(" & ")
+        tuple(_part(part.strip(), lists) for part in group.split(" + ")) for group in source.split(" & ")
     )
 
 

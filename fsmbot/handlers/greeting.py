@@ -101,8 +101,18 @@ _COMPANIONS = """
 _RUNS = re.compile(r"(.)\1+")
 # The tokenizer drops what an apostrophe adds ("what's" -> "what"); spellings without it, and
 # those of chat, are brought to the same word.
-_SPELLINGS = {"whats": "what", "hows": "how", "whos": "who", "u": "you", "r": "are", "ya": "you",
-              "im": "i", "youre": "you", "thnks": "thanks", "thanku": "thank you"}
+_SPELLINGS = {
+    "whats": "what",
+    "hows": "how",
+    "whos": "who",
+    "u": "you",
+    "r": "are",
+    "ya": "you",
+    "im": "i",
+    "youre": "you",
+    "thnks": "thanks",
+    "thanku": "thank you",
+}
 
 
 def _plain(word: str) -> str:

@@ -14,15 +14,13 @@ SHIPPED = Path(__file__).parent.parent / "assets" / "medical-vectors"
 
 
 @resource
-def vectors(*, path: str = "") -> WordVectors:
-    """Load word vectors: a trained folder or a word2vec file; "" means the shipped folder."""
+def vectors(*, path: Path | None = None) -> WordVectors:
+    """Load word vectors: a trained folder or a word2vec file (default: the shipped folder)."""
     return WordVectors.load(path or SHIPPED)
 
 
 @handler(pure=True)
-def check_medical(
-    turn: Turn, vectors: WordVectors, *, threshold: float = 0.5
-) -> Literal["medical", "other"]:
+def check_medical(turn: Turn, vectors: WordVectors, *, threshold: float = 0.5) -> Literal["medical", "other"]:
     """Compare the message with medical and everyday prototypes by Word2Vec similarity.
 
     threshold: the probability, 0..1, from which a message is medical; 0.5 is as likely as not.

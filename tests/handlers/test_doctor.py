@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from fsmbot.doctor import BrokenDoctor, FakeDoctor, LocalDoctor
@@ -92,6 +95,22 @@ def test_stopping_the_answer_stops_the_model() -> None:
 
 def test_the_resource_builds_without_loading() -> None:
     """The factory is quick; the model loads when it is first asked or preloaded."""
-    built = doctor(adapter="/some/folder")
+    built = doctor(adapter=Path("/some/folder"))
     assert isinstance(built, LocalDoctor)
     assert built.status == "not loaded"
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), OSError(28, "disk full")])
+def test_whatever_a_model_raises_the_user_gets_an_answer(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model of one's own may fail in any way: an apology follows, and the log has the reason."""
+
+    class Odd(FakeDoctor):
+        def answer(self, *_: object, **__: object) -> Iterator[str]:
+            raise error
+
+    turn = Turn("my head hurts")
+    assert "".join(ask_doctor(turn, Odd())) == APOLOGY
+    assert turn.notes["failed"]
+    assert type(error).__name__ in caplog.text

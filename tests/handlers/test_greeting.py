@@ -7,14 +7,18 @@ from hypothesis import strategies as st
 from fsmbot.handlers.greeting import check_greeting
 from fsmbot.turn import Turn
 
-GREETINGS = """
+GREETINGS = (
+    """
 hi|Hello|hey there|hiya|heyyyy|HELLOOO!!!|hello there!!|howdy partner|yo|sup|what's up|whats up doc?
 good morning|good morning, doctor|good evening doc|Good Afternoon!|morning|gm|greetings
 namaste|hola|bonjour|salaam|assalamu alaikum|konnichiwa|aloha|ciao|привет|你好|مرحبا|नमस्ते
 how are you|how are you doing today?|hi, how's it going?|hello how r u|how do you do|hi hi hi
 thanks|thank you so much doctor|thx|many thanks|cheers mate|bye|goodbye!|see you later|good night
 take care|have a nice day|nice to meet you|hello 👋|hi :)|ok thanks bye
-""".replace("\n", "|").strip("|").split("|")
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
 
 SUBSTANCE = """
 hi, my chest hurts|hello doctor I have a fever|hey can you help me|good morning, is aspirin safe?
