@@ -28,8 +28,8 @@ from fsmbot import history as history_module
 from fsmbot.events import Event, Said
 from fsmbot.flow import Flow
 from fsmbot.history import PrivateHistory, default_path
-from fsmbot.loader import parse_flow
 from fsmbot.line_editor import SafeInput, make_prompt
+from fsmbot.loader import parse_flow
 from fsmbot.repl import Repl
 from fsmbot.terminal import Screen, fence, interrupts_only
 

@@ -237,7 +237,7 @@ def test_the_step_limit_names_the_cycle() -> None:
         "a": Node("a", handler, {"on": "b", "off": "end"}),
         "b": Node("b", handler, {"on": "a", "off": "end"}),
     }
-    with pytest.raises(StepLimitError, match="more than 7 nodes, going round [ab] -> [ab] -> [ab];") as e:
+    with pytest.raises(StepLimitError, match=r"more than 7 nodes, going round [ab] -> [ab] -> [ab];") as e:
         list(Session(Flow("loop", "a", nodes, max_steps=7, registry=registry)).start())
     assert set(e.value.cycle) == {"a", "b"}
     assert e.value.cycle[0] == e.value.cycle[-1]
