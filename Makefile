@@ -23,6 +23,7 @@ test-hard: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/start.py
 
 # The stamp is newer than what it was made from, so an unchanged environment is not touched again.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt

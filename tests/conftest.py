@@ -18,6 +18,15 @@ REFERENCE = Path(__file__).parent.parent / "flows" / "doctor.yaml"
 DIALOGUE = ("ask_user", "say", "ans_greeting", "static_idk_msg")
 
 
+@pytest.fixture(autouse=True)
+def _same_registry() -> Iterator[None]:
+    """Take back what a test registers, as the default registry outlives it."""
+    registry = load_builtins()
+    handlers, resources = dict(registry.handlers), dict(registry.resources)
+    yield
+    registry.handlers, registry.resources = handlers, resources
+
+
 class StubDoctor:
     """Answers at once, and counts how often it was asked to load."""
 

@@ -7,6 +7,7 @@ question or a complaint after the greeting is never swallowed.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal
 
 from fsmbot.registry import handler
@@ -125,8 +126,11 @@ def _phrases(listed: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(map(_plain, phrase)) for phrase in phrases if phrase)
 
 
-_GREETINGS, _FILLERS = _phrases(_PHRASES), _phrases(_COMPANIONS)
-_LONGEST = max(map(len, _GREETINGS))
+@cache
+def _known() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]], int]:
+    """Return greetings, fillers and the length of the longest greeting; made when first needed."""
+    greetings = _phrases(_PHRASES)
+    return greetings, _phrases(_COMPANIONS), max(map(len, greetings))
 
 
 @handler(pure=True)
@@ -142,7 +146,7 @@ def is_greeting(text: str) -> bool:
     words = [_plain(word) for word in words_of(text)]
     greeted, place = False, 0
     while place < len(words):
-        size, greets = _eat(words[place : place + _LONGEST])
+        size, greets = _eat(words[place : place + _known()[2]])
         if not size:
             return False
         greeted, place = greeted or greets, place + size
@@ -151,8 +155,9 @@ def is_greeting(text: str) -> bool:
 
 def _eat(words: list[str]) -> tuple[int, bool]:
     """Return how many words the longest phrase at the start takes, and whether it greets."""
+    greetings, fillers, _ = _known()
     for size in range(len(words), 0, -1):
         phrase = tuple(words[:size])
-        if phrase in _GREETINGS or phrase in _FILLERS:
-            return size, phrase in _GREETINGS
+        if phrase in greetings or phrase in fillers:
+            return size, phrase in greetings
     return 0, False
