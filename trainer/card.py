@@ -9,7 +9,7 @@ import msgspec
 from fsmbot.vectors import WordVectors
 from trainer.corpora import Corpus, read_texts
 from trainer.gate import recall
-from trainer.vectors import Config, say
+from trainer.vectors_config import Config, say
 
 _CARD = """# {name}
 

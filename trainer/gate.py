@@ -16,7 +16,7 @@ from fsmbot.errors import MissingExtra
 from fsmbot.vectors import Gate, WordVectors, words_of
 from fsmbot.vectors.gate import FEATURES, FORMAT, SHARPNESS, SPREAD, STRIDE, VERSION, WINDOW
 from trainer.labelled import SIDES, Labelled, balanced, label
-from trainer.vectors import Config, say
+from trainer.vectors_config import Config, say
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fsmbot.vectors import WordVectors, words_of
 from trainer.corpora import Side
-from trainer.vectors import Config
+from trainer.vectors_config import Config
 
 if TYPE_CHECKING:
     import numpy as np

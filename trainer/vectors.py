@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,56 +18,18 @@ import msgspec
 from fsmbot.errors import ConfigError, MissingExtra
 from fsmbot.vectors import WordVectors, words_of
 from fsmbot.vectors.store import COMMON_SCALE, FORMAT, VERSION
-from trainer.corpora import Corpus, Side, read_texts, sentences
+from trainer.card import write_card
+from trainer.corpora import Corpus, read_texts, sentences
+from trainer.gate import train_gate
+from trainer.vectors_config import Config, read_config, say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class Word2VecConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of Word2Vec, under gensim's names but for `skip_gram` (its `sg`)."""
-
-    size: int = 96
-    window: int = 8
-    min_count: int = 4
-    skip_gram: bool = True
-    negative: int = 5
-    sample: float = 1e-4
-    epochs: int = 5
-
-
-class GateConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """How the gate learns.
-
-    prototypes: how many on each side. held_out: the part of the texts kept for calibration.
-    example_weight: how much one written example counts; a text of a corpus of 40,000 counts 1.
-    """
-
-    prototypes: int = 48
-    epochs: int = 4
-    held_out: float = 0.1
-    example_weight: float = 18
-
-
-class Config(msgspec.Struct, forbid_unknown_fields=True):
-    """A vectors configuration; see trainer/configs/medical-vectors.yaml."""
-
-    name: str
-    corpora: list[Corpus]
-    data: str = "."
-    seed: int = 1
-    held_out: list[Corpus] = []
-    word2vec: Word2VecConfig = msgspec.field(default_factory=Word2VecConfig)
-    gate: GateConfig = msgspec.field(default_factory=GateConfig)
-    examples: dict[Side, list[str]] = {}
-
-
 def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | None = None) -> Path:
     """Follow a configuration and return the folder written. Raises ConfigError, MissingExtra."""
-    from trainer.card import write_card
-    from trainer.gate import train_gate
-
     started = time.monotonic()
     config = read_config(config_path)
     folder = data or config_path.parent / config.data
@@ -82,20 +43,6 @@ def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | No
     write_card(config, folder, out, seconds=time.monotonic() - started)
     say(f"wrote {out} in {time.monotonic() - started:.0f} s")
     return out
-
-
-def read_config(path: Path) -> Config:
-    """Read a YAML configuration. Raises ConfigError."""
-    import yaml
-
-    try:
-        config = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Config)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    sides = {corpus.side for corpus in config.corpora}
-    if sides != {"medical", "everyday"}:
-        raise ConfigError(f"{path}: `corpora` needs both sides, found {sorted(sides)}")
-    return config
 
 
 def _read(corpus: Corpus, folder: Path) -> list[str]:
@@ -184,8 +131,3 @@ def _write_vectors(vectors: WordVectors, counts: list[int], rarer: list[int], ou
     vocabulary = {"format": FORMAT, "version": VERSION, "words": vectors.words, "common": rarer}
     text = json.dumps({**vocabulary, "counts": counts}, ensure_ascii=False, separators=(",", ":"))
     (out / "vocab.json").write_text(text + "\n", encoding="utf-8")
-
-
-def say(line: str) -> None:
-    """Show progress on stderr, so that stdout stays for results."""
-    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,74 @@
+"""The configuration of `python -m trainer vectors`, read from YAML with the place of every mistake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from fsmbot.errors import ConfigError
+from fsmbot.yamltree import read_tree
+from trainer.corpora import Corpus, Side
+
+
+class Word2VecConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """Parameters of Word2Vec, under gensim's names but for `skip_gram` (its `sg`)."""
+
+    size: int = 96
+    window: int = 8
+    min_count: int = 4
+    skip_gram: bool = True
+    negative: int = 5
+    sample: float = 1e-4
+    epochs: int = 5
+
+
+class GateConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """How the gate learns.
+
+    prototypes: how many on each side. held_out: the part of the texts kept for calibration.
+    example_weight: how much one written example counts; a text of a corpus of 40,000 counts 1.
+    """
+
+    prototypes: int = 48
+    epochs: int = 4
+    held_out: float = 0.1
+    example_weight: float = 18
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    """A vectors configuration; see trainer/configs/medical-vectors.yaml."""
+
+    name: str
+    corpora: list[Corpus]
+    data: str = "."
+    seed: int = 1
+    held_out: list[Corpus] = []
+    word2vec: Word2VecConfig = msgspec.field(default_factory=Word2VecConfig)
+    gate: GateConfig = msgspec.field(default_factory=GateConfig)
+    examples: dict[Side, list[str]] = {}
+
+
+def read_config(path: Path) -> Config:
+    """Read a YAML configuration; raises ConfigError that says where what is wrong."""
+    try:
+        tree, problems = read_tree(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; name a YAML file") from error
+    if problems or tree is None:
+        lines = [f"{path}:{p.line}:{p.column}: {p.message}" for p in problems]
+        raise ConfigError("\n".join(lines) or f"{path}:1:1: the file is empty")
+    try:
+        config = msgspec.convert(tree.plain(), Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    sides = {corpus.side for corpus in config.corpora}
+    if sides != {"medical", "everyday"}:
+        raise ConfigError(f"{path}: `corpora` needs both sides, found {sorted(sides)}")
+    return config
+
+
+def say(line: str) -> None:
+    """Show progress on stderr, so that stdout stays for results."""
+    print(line, file=sys.stderr, flush=True)
