@@ -95,7 +95,8 @@ class MissingExtra(ResourceError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         self.package, self.extra = package, extra
         super().__init__(
-            f"{purpose} needs the package '{package}'; install it with: pip install 'fsmbot[{extra}]'"
+            f"{purpose} needs the package '{package}'; install it with: pip install 'fsmbot[{extra}]' "
+            f"(in a clone: pip install -e '.[{extra}]')"
         )
 
 

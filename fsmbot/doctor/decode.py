@@ -23,14 +23,15 @@ class Decoding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         (nucleus sampling, https://arxiv.org/abs/1904.09751).
     repetition_penalty: divides the score of tokens already in the answer; 1 is none
         (CTRL, https://arxiv.org/abs/1909.05858, section 4.1).
-    no_repeat_ngram: no run of so many tokens occurs twice in an answer; 0 allows any.
+    no_repeat_ngram: no run of so many tokens occurs twice in an answer; 0 allows any. Below 6 it
+        bends names that must recur: "COVID-19" has four tokens.
     seed: the same seed and question give the same answer.
     """
 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.0
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
     repetition_penalty: Annotated[float, msgspec.Meta(ge=1, le=2)] = 1.1
-    no_repeat_ngram: Annotated[int, msgspec.Meta(ge=0, le=32)] = 4
+    no_repeat_ngram: Annotated[int, msgspec.Meta(ge=0, le=32)] = 8
     seed: int = 0
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,18 +10,6 @@ import pytest
 from fsmbot.doctor.prompt import Prompt
 from fsmbot.errors import DoctorError
 from fsmbot.turn import Message
-
-HERE = Path(__file__).parent
-
-
-def other_tokenizer(template: str | None, eos: str = "<|im_end|>") -> Any:
-    """Make a tiny tokenizer with another template."""
-    spec = importlib.util.spec_from_file_location("tiny_models", HERE / "conftest.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_tokenizer(template, eos)
 
 
 def spelt(tokenizer: Any, ids: list[int]) -> str:
@@ -119,7 +106,9 @@ MARKERS = [
 
 @pytest.mark.parametrize("template", [True, False], ids=["chat-template", "llama-2"])
 @pytest.mark.parametrize("text", [*MARKERS, "été 🫀 \x00\x1b[31m", "", " two  spaces\n\n"])
-def test_no_text_becomes_a_marker(tokenizer: Any, text: str, template: bool) -> None:
+def test_no_text_becomes_a_marker(
+    other_tokenizer: Callable[..., Any], tokenizer: Any, text: str, template: bool
+) -> None:
     """Content holds no special id and no marker of the template, and decodes to what was written."""
     used = tokenizer if template else other_tokenizer(None, "</s>")
     ids = Prompt(used).content(text)
@@ -134,7 +123,7 @@ def test_lone_surrogates_are_replaced(tokenizer: Any) -> None:
     assert spelt(tokenizer, Prompt(tokenizer).content("a\udc80b")) == "a?b"
 
 
-def test_without_a_chat_template_llama_2_is_used() -> None:
+def test_without_a_chat_template_llama_2_is_used(other_tokenizer: Callable[..., Any]) -> None:
     """The [INST] format frames system prompt, history and question."""
     tokenizer = other_tokenizer(None, "</s>")
     prompt = Prompt(tokenizer, "Be brief.")
@@ -146,7 +135,9 @@ def test_without_a_chat_template_llama_2_is_used() -> None:
     assert prompt.example("q", "a").ids[-1] == tokenizer.eos_token_id
 
 
-def test_a_template_without_system_role_gets_it_in_the_first_question() -> None:
+def test_a_template_without_system_role_gets_it_in_the_first_question(
+    other_tokenizer: Callable[..., Any],
+) -> None:
     """Templates that refuse a system message still carry its text."""
     refusing = (
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -157,7 +148,7 @@ def test_a_template_without_system_role_gets_it_in_the_first_question() -> None:
     assert text.startswith("<|im_start|>user\nBe brief.\n\ncough<|im_end|>")
 
 
-def test_a_template_that_drops_messages_is_refused() -> None:
+def test_a_template_that_drops_messages_is_refused(other_tokenizer: Callable[..., Any]) -> None:
     """Better a clear error than a question that the model never sees."""
     tokenizer = other_tokenizer("<|im_start|>{{ messages[-1].content }}<|im_end|>")
     with pytest.raises(DoctorError, match="changes or drops messages"):
