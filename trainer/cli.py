@@ -32,7 +32,40 @@ def _vectors(args: argparse.Namespace) -> None:
     train_vectors(args.config, out=args.out, data=args.data)
 
 
+def _config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="the YAML file to follow")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="override a key of the configuration, such as lora.r=8 (may be repeated)",
+    )  # fmt: skip
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    _config_options(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the last whole checkpoint")
+    parser.add_argument("--dry-run", action="store_true", help="read and check everything, train nothing")
+
+
+def _train(args: argparse.Namespace) -> None:
+    from trainer.train import run_training
+
+    run_training(args.config, args.overrides, resume=args.resume, dry_run=args.dry_run)
+
+
+def _preview_options(parser: argparse.ArgumentParser) -> None:
+    _config_options(parser)
+    parser.add_argument("--rows", type=int, default=3, help="how many examples to show (3)")
+
+
+def _preview(args: argparse.Namespace) -> None:
+    from trainer.train import preview
+
+    preview(args.config, args.overrides, rows=args.rows, color=sys.stdout.isatty())
+
+
 COMMANDS = {
+    "train": Command("fine-tune the doctor as a configuration says", _train_options, _train),
+    "preview": Command("show examples with the learnt tokens marked", _preview_options, _preview),
     "vectors": Command("train word vectors and the medical gate", _vectors_options, _vectors),
 }
 

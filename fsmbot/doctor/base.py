@@ -47,20 +47,40 @@ def load_base(
     Raises DoctorError (weights cannot be had or read), MissingExtra (package not installed).
     """
     name = name or DEFAULT_BASE
-    folder = Path(name).expanduser()
-    local = folder.is_dir()
-    if not local:
-        if folder.is_absolute() or name.startswith((".", "~")):
-            raise DoctorError(f"the base model's folder '{name}' does not exist")
-        folder = quantized_folder(name, revision, report)
-        revision = read_manifest(folder).revision
+    folder, revision = _folder(name, revision, report)
     try:
         model, tokenizer = load_folder(folder, device=device, compute=compute)
     except ImportError as error:
         raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise _unreadable(name, folder, error) from error
-    return Base(model, tokenizer, name, LOCAL_REVISION if local else revision)
+    return Base(model, tokenizer, name, revision)
+
+
+def load_base_tokenizer(name: str = "", revision: str = "", report: Report = silent) -> Any:
+    """Load a base's tokenizer alone; name, revision and errors as for `load_base`."""
+    name = name or DEFAULT_BASE
+    folder, _ = _folder(name, revision, report)
+    try:
+        with quiet():
+            from transformers import AutoTokenizer
+
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except ImportError as error:
+        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _unreadable(name, folder, error) from error
+
+
+def _folder(name: str, revision: str, report: Report) -> tuple[Path, str]:
+    """Return where a base is on disk, and its revision; fetched and quantized first if need be."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder, LOCAL_REVISION
+    if folder.is_absolute() or name.startswith((".", "~")):
+        raise DoctorError(f"the base model's folder '{name}' does not exist")
+    folder = quantized_folder(name, revision, report)
+    return folder, read_manifest(folder).revision
 
 
 def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tuple[Any, Any]:

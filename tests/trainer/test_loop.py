@@ -1,0 +1,183 @@
+"""The loop on a tiny Llama: what is learnt, what is seen, and that a resumed run is the same run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fsmbot.doctor.base import load_base  # noqa: E402
+from fsmbot.errors import ConfigError  # noqa: E402
+from trainer import loop  # noqa: E402
+from trainer.config import BaseModel, Config, Data, Lora, Source, Steps  # noqa: E402
+from trainer.data import Prepared, prepare  # noqa: E402
+from trainer.model import Learner, load_learner  # noqa: E402
+from trainer.report import Progress, read_rows  # noqa: E402
+
+QUESTIONS = ["What helps against a cough?", "Is water good?", "A cough, again and again, what now?", "Hm?"]
+
+
+@pytest.fixture
+def config(tiny_base: Path, tmp_path: Path) -> Config:
+    """A run of 8 steps over 12 dialogues on the tiny base, in float32."""
+    rows = [
+        {"input": f"{QUESTIONS[i % 4]} {i}", "output": f"Drink water {i} times. Rest."} for i in range(12)
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "eval.jsonl").write_text(json.dumps({"input": "And tea?", "output": "Tea is fine."}) + "\n")
+    return Config(
+        base=BaseModel(id=str(tiny_base), compute="float32"),
+        data=Data([Source("train.jsonl")], [Source("eval.jsonl")], max_tokens=160, system="Be kind."),
+        lora=Lora(r=4, alpha=8.0),
+        steps=Steps(batch=4, micro_tokens=320, steps=8, evaluate=4, checkpoint=2),
+        folder=str(tmp_path),
+        output=str(tmp_path / "out"),
+    )
+
+
+def load(config: Config) -> tuple[Learner, Prepared]:
+    """Load the learner and the data of a configuration."""
+    learner = load_learner(config, device="cpu")
+    return learner, prepare(config, learner.prompt)
+
+
+def gradients(learner: Learner, examples: Any, config: Config) -> Any:
+    """Return all gradients of one batch, as one vector."""
+    for parameter in learner.parameters:
+        parameter.grad = None
+    loop.backward(learner, examples, config)
+    return torch.cat([p.grad.flatten() for p in learner.parameters])
+
+
+def awake(learner: Learner) -> None:
+    """Give the B matrices values, as zeros would hide mistakes in A's gradient."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in learner.parameters:
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+
+
+def test_the_flat_loss_is_that_of_each_dialogue_by_itself(config: Config) -> None:
+    """Laid end to end behind a shared prefix, dialogues lose nothing and see nothing of each other."""
+    learner, data = load(config)
+    plain = load_base(config.base.id, compute="float32", device="cpu").model.train()
+    expected = 0.0
+    for example in data.train[:5]:
+        with torch.no_grad():
+            logits = plain(input_ids=torch.tensor([example.ids])).logits[0, :-1].float()
+        chosen = torch.tensor(example.answer[1:])
+        targets = torch.tensor(example.ids[1:])
+        expected += float(torch.nn.functional.cross_entropy(logits[chosen], targets[chosen], reduction="sum"))
+    assert learner.prefix > 0
+    assert float(learner.loss(data.train[:5]).detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(config: Config) -> None:
+    """The sum over answer tokens is divided once, so splitting a batch changes nothing but rounding."""
+    learner, data = load(config)
+    awake(learner)
+    whole = gradients(learner, data.train[:6], config)
+    small = dataclasses.replace(config.steps, micro_tokens=120)
+    parts = gradients(learner, data.train[:6], dataclasses.replace(config, steps=small))
+    assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-6)
+
+
+def test_the_gradient_is_the_slope_of_the_loss(config: Config) -> None:
+    """A small step along the gradient changes the loss by the gradient's length."""
+    learner, data = load(config)
+    awake(learner)
+    gradient = gradients(learner, data.train[:4], config)
+    before, step = loop.evaluate(learner, data.train[:4], config), 1e-3
+    start = 0
+    with torch.no_grad():
+        for parameter in learner.parameters:
+            part = gradient[start : start + parameter.numel()].view(parameter.shape)
+            parameter.sub_(part / gradient.norm(), alpha=step)
+            start += parameter.numel()
+    change = loop.evaluate(learner, data.train[:4], config) - before
+    assert change == pytest.approx(-step * float(gradient.norm()), rel=0.05)
+
+
+def test_an_evaluation_leaves_the_gradients_alone(config: Config) -> None:
+    """On some CPUs a forward pass in evaluation mode would make later gradients vanish."""
+    learner, data = load(dataclasses.replace(config, base=BaseModel(config.base.id, compute="bfloat16")))
+    awake(learner)
+    before = gradients(learner, data.train[:4], config)
+    loop.evaluate(learner, data.eval, config)
+    assert torch.equal(before, gradients(learner, data.train[:4], config))
+
+
+def run(config: Config, *, resume: bool = False) -> loop.Run:
+    """Load everything anew, as a new process would, and train."""
+    learner, data = load(config)
+    return loop.train(config, learner, data, Progress(Path(config.output)), resume=resume)
+
+
+def digest(config: Config) -> str:
+    """Return the hash of the last checkpoint's tensors: adapter, optimizer and random state."""
+    (path,) = Path(config.output).glob("checkpoints/step-000008")
+    return hashlib.sha256((path / "state.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_resumed_run_is_the_same_run_bit_for_bit(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after step 5, it goes on from checkpoint 4 and ends in the very same tensors and rows."""
+    run(config)
+    torn = dataclasses.replace(config, output=config.output + "-torn")
+    steps: list[int] = []
+    real: Callable[..., float] = loop.backward
+
+    def dies(*arguments: Any) -> float:
+        steps.append(1)
+        if len(steps) == 6:
+            raise SystemExit("killed")
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "backward", dies)
+    with pytest.raises(SystemExit):
+        run(torn)
+    monkeypatch.setattr(loop, "backward", real)
+    resumed = run(torn, resume=True)
+    assert resumed.step == 8
+    assert digest(torn) == digest(config)
+    facts = ("step", "loss", "eval_loss", "lr", "norm", "tokens")
+    files = [Path(c.output) / "training.jsonl" for c in (config, torn)]
+    rows = [[[row.get(fact) for fact in facts] for row in read_rows(file)] for file in files]
+    assert rows[0] == rows[1]
+
+
+def test_a_changed_run_is_not_resumed(config: Config, tmp_path: Path) -> None:
+    """Another learning rate or other data is refused by name; nothing is overwritten."""
+    run(config)
+    other = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, lr=1e-3))
+    with pytest.raises(ConfigError, match="the configuration changed since the checkpoint in: optimizer"):
+        run(other, resume=True)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"input": "New?", "output": "Yes."}) + "\n")
+    with pytest.raises(ConfigError, match="the data changed since the checkpoint"):
+        run(config, resume=True)
+
+
+def test_training_lowers_the_loss(config: Config) -> None:
+    """Forty steps on twelve dialogues are learnt by heart."""
+    optimizer = dataclasses.replace(config.optimizer, lr=1e-2)
+    steps = dataclasses.replace(config.steps, steps=40, evaluate=0)
+    run(dataclasses.replace(config, optimizer=optimizer, steps=steps))
+    losses = [row["loss"] for row in read_rows(Path(config.output) / "training.jsonl") if "loss" in row]
+    assert sum(losses[-4:]) < 0.6 * sum(losses[:4])
+
+
+def test_a_run_that_diverges_stops_and_says_what_to_change(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN never reaches a checkpoint."""
+    monkeypatch.setattr(loop, "backward", lambda *_: float("nan"))
+    with pytest.raises(ConfigError, match=r"step 1: the loss is nan .* --set optimizer\.lr="):
+        run(config)
+    assert not (Path(config.output) / "checkpoints").exists()

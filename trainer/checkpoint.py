@@ -1,0 +1,120 @@
+"""Checkpoints that are whole or not there: temporary folder, fsync, rename, sha256 manifest.
+
+A checkpoint holds tensors (safetensors) and plain JSON; nothing is pickled. What is damaged is
+detected by its manifest, and the checkpoint before it is used instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fsmbot.errors import ConfigError
+
+MANIFEST = "manifest.json"
+TENSORS = "state.safetensors"
+FACTS = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run needs to go on: tensors by name, and plain facts (step, losses, random state)."""
+
+    tensors: dict[str, Any]
+    facts: dict[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint as `folder/step-000123`; it has that name only once it is whole."""
+    from safetensors.torch import save_file
+
+    final = folder / f"step-{checkpoint.facts['step']:06d}"
+
+    def write(place: Path) -> None:
+        save_file({k: v.contiguous() for k, v in checkpoint.tensors.items()}, place / TENSORS)
+        (place / FACTS).write_text(json.dumps(checkpoint.facts, indent=1))
+
+    return write_whole(final, write)
+
+
+def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
+    """Fill a folder by `write` under another name, then make it durable and give it its own.
+
+    Raises ConfigError when the disk does not take it; what was there before stays.
+    """
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        write(temporary)
+        _write_manifest(temporary)
+        for path in [*temporary.iterdir(), temporary]:
+            _sync(path)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _sync(final.parent)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ConfigError(
+            f"{final} cannot be written: {error.strerror or error}; free some space or name another "
+            "--set output=FOLDER, then go on with --resume"
+        ) from error
+    return final
+
+
+def _write_manifest(folder: Path) -> None:
+    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps(sums, indent=1))
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether every file of the manifest is there and unaltered."""
+    try:
+        sums = json.loads((folder / MANIFEST).read_text())
+        return bool(sums) and all(_sha256(folder / name) == total for name, total in sums.items())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a whole checkpoint."""
+    from safetensors.torch import load_file
+
+    return Checkpoint(load_file(folder / TENSORS), json.loads((folder / FACTS).read_text()))
+
+
+def latest(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """Return the newest whole checkpoint; tell of every damaged one that is passed over."""
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        if is_whole(path):
+            return path
+        say(f"{path} is damaged or incomplete; trying the checkpoint before it")
+    return None
+
+
+def tidy(folder: Path, keep: int) -> None:
+    """Remove what an interrupted write left, and all but the newest `keep` checkpoints."""
+    for path in folder.glob(".step-*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in sorted(folder.glob("step-*"))[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,179 @@
+"""Dialogues in, training examples out, with a report of everything that was left out or cut.
+
+One reader serves the hub and local files: rows with a question and an answer column (the columns of
+lavita/ChatDoctor-HealthCareMagic-100k by default).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fsmbot.doctor.prompt import Example, Prompt
+from fsmbot.doctor.sentences import last_sentence_end
+from fsmbot.errors import ConfigError
+from trainer.config import Config, Source
+from trainer.rows import Row, read_rows
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One question with its answer, and where it stands."""
+
+    question: str
+    answer: str
+    place: str
+
+
+@dataclass
+class Report:
+    """What became of the rows of one source."""
+
+    source: str
+    counts: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    answer_tokens: int = 0
+
+    def line(self) -> str:
+        """Return one line for the user."""
+        parts = [f"{count:,} {what}" for what, count in self.counts.items() if count]
+        kept = f"{self.tokens:,} tokens, {self.answer_tokens:,} of them answers"
+        return f"{self.source}: {', '.join(parts)}; {kept}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Encoded examples, each with the weight of its source, and the reports.
+
+    digest: sha256 over every token and weight, so that a changed file is noticed on resume.
+    """
+
+    train: list[Example]
+    weights: list[float]
+    eval: list[Example]
+    reports: list[Report]
+    digest: str
+
+
+def prepare(config: Config, prompt: Prompt) -> Prepared:
+    """Read, check and encode all sources; raises ConfigError that names the file or the id."""
+    folder, data = Path(config.folder), config.data
+    reports: list[Report] = []
+    seen: dict[str, str] = {}
+    train, weights = [], []
+    for source in data.train:
+        report = Report(source.hub or source.path)
+        reports.append(report)
+        dialogues = read_dialogues(source, folder, config.seed, report, seen)
+        examples = _encode(dialogues, prompt, config, report)
+        train += examples
+        weights += [source.weight] * len(examples)
+    held: list[Example] = []
+    for source in data.eval:
+        report = Report(f"{source.hub or source.path} (eval)")
+        reports.append(report)
+        dialogues = read_dialogues(source, folder, config.seed, report, {})
+        _refuse_shared(dialogues, seen, config)
+        held += _encode(dialogues, prompt, config, report)
+    if not train:
+        raise ConfigError("no dialogue is left to learn from:\n" + "\n".join(r.line() for r in reports))
+    return Prepared(train, weights, held, reports, _digest(train, weights, held))
+
+
+def read_dialogues(
+    source: Source, folder: Path, seed: int, report: Report, seen: dict[str, str]
+) -> list[Dialogue]:
+    """Return the usable dialogues of a source: not empty, not there already, not too long."""
+    rows = list(_wanted(read_rows(source, folder), source, report))
+    if source.rows and source.rows < len(rows):
+        kept = sorted(random.Random(seed).sample(range(len(rows)), source.rows))
+        report.counts["not sampled"] += len(rows) - source.rows
+        rows = [rows[i] for i in kept]
+    dialogues = []
+    for row in rows:
+        key = question_key(row.question)
+        answer = hashlib.sha256(row.answer.encode("utf-8", "replace")).hexdigest()
+        if f"{key}|{answer}" in seen:
+            report.counts["duplicate"] += 1
+            continue
+        seen[f"{key}|{answer}"] = seen[key] = row.place
+        dialogues.append(Dialogue(row.question, row.answer, row.place))
+    return dialogues
+
+
+def _wanted(rows: Iterator[Row], source: Source, report: Report) -> Iterator[Row]:
+    """Pass on the rows that the source asks for, counting the others by reason."""
+    for row in rows:
+        report.counts["read"] += 1
+        if not row.question.strip() or not row.answer.strip():
+            report.counts["empty"] += 1
+        elif any(row.columns.get(name) not in values for name, values in source.where.items()):
+            report.counts["not asked for"] += 1
+        elif source.max_answer_words and len(row.answer.split()) > source.max_answer_words:
+            report.counts["answer too long"] += 1
+        else:
+            yield row
+
+
+def question_key(question: str) -> str:
+    """Return what makes two questions the same: their words, in lower case."""
+    return " ".join("".join(c if c.isalnum() else " " for c in question.lower()).split())
+
+
+def _refuse_shared(dialogues: Sequence[Dialogue], seen: dict[str, str], config: Config) -> None:
+    """A question in both train and eval would flatter the evaluation."""
+    shared = [d for d in dialogues if question_key(d.question) in seen]
+    if shared and not config.data.allow_shared:
+        first = shared[0]
+        raise ConfigError(
+            f"{len(shared)} questions of eval stand in train too, the first at {first.place} and at "
+            f"{seen[question_key(first.question)]}; remove them, or set data.allow_shared: true"
+        )
+
+
+def _encode(dialogues: Sequence[Dialogue], prompt: Prompt, config: Config, report: Report) -> list[Example]:
+    """Encode dialogues; count what was cut or left out."""
+    examples = []
+    for dialogue in dialogues:
+        example = encode(dialogue, prompt, config, report)
+        if example is not None:
+            examples.append(example)
+            report.counts["kept"] += 1
+            report.tokens += len(example.ids)
+            report.answer_tokens += sum(example.answer)
+    return examples
+
+
+def encode(dialogue: Dialogue, prompt: Prompt, config: Config, report: Report) -> Example | None:
+    """Return the example, or None when no whole sentence of the answer is left.
+
+    What is too long is shortened: the answer to whole sentences in the room that the question
+    leaves it (at least half), then the question in its middle. The end token always stays.
+    """
+    answer, budget = dialogue.answer.strip(), config.data.max_tokens
+    room = budget - len(prompt.example("", "", budget=budget).ids)
+    room -= min(len(prompt.content(dialogue.question)), room // 2)
+    said = prompt.content(answer)
+    if len(said) > room:
+        report.counts["answer truncated"] += 1
+        answer = prompt.decode(said[:room])
+    if config.data.sentence_ends:
+        answer = answer[: last_sentence_end(answer + " ")].strip()
+    if not answer:
+        report.counts["without a sentence end"] += 1
+        return None
+    example = prompt.example(dialogue.question, answer, budget=budget)
+    if example.cut_question:
+        report.counts["question cut"] += 1
+    return example
+
+
+def _digest(train: Sequence[Example], weights: Sequence[float], held: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for example, weight in [*zip(train, weights, strict=True), *((e, 0.0) for e in held)]:
+        digest.update(repr((example.ids, example.answer, weight)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""The model in training: a frozen 4-bit base, LoRA on its projections, and the loss on answers alone.
+
+peft makes and saves the adapter; its forward pass is replaced by one that reads the same parameters
+(`kernels.LoraLinear`), as peft's own copies every input to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
+from fsmbot.doctor.prompt import Example, Prompt
+from fsmbot.errors import ConfigError, DoctorError, MissingExtra
+from trainer.config import Config
+from trainer.flat import IMPLEMENTATION, flat_attention, flatten, register
+from trainer.kernels import make_functions
+
+CHUNK = 128
+"""Answer tokens whose logits live at one time."""
+
+
+class Learner:
+    """A base with its adapter, and the one thing the loop needs of them: the summed answer loss.
+
+    parameters: the adapter's, in float32. prefix: how many leading tokens all prompts share.
+    """
+
+    def __init__(self, config: Config, base: Base) -> None:
+        import torch
+
+        self.base, self.config = base, config
+        self.prompt = Prompt(base.tokenizer, config.data.system)
+        self.prefix = len(self.prompt.prefix)
+        torch.manual_seed(config.seed)  # peft draws the A matrices
+        self.model = _with_lora(base.model, config)
+        self.body, self.head = _body_and_head(base.model)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.compute = _compute_type(base.model)
+        self._loss = _replace_forwards(self.model, self.compute)
+        _use_flat_attention(base.model)
+        if config.base.gradient_checkpointing:
+            base.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.train()
+
+    def train(self) -> None:
+        """Set training mode."""
+        self.model.train()
+
+    def loss(self, examples: Sequence[Example]) -> Any:
+        """Return the cross-entropy summed over the answer tokens of the examples, a scalar."""
+        batch = flatten(examples, self.prefix, self.device)
+        flat_attention.batch = batch
+        hidden = self.body(
+            input_ids=batch.ids[None], position_ids=batch.positions[None], use_cache=False
+        ).last_hidden_state[0]
+        return self._loss.apply(hidden[batch.where], self.head, batch.targets, CHUNK)
+
+    def state(self) -> dict[str, Any]:
+        """Return the adapter's parameters by name, as peft saves them."""
+        from peft import get_peft_model_state_dict
+
+        return {k: v.contiguous() for k, v in get_peft_model_state_dict(self.model).items()}
+
+    def load_state(self, tensors: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(self.model, tensors)
+
+    def save_adapter(self, folder: Path, dtype: str = "float32") -> None:
+        """Write adapter_model.safetensors and adapter_config.json as peft reads them."""
+        import torch
+        from safetensors.torch import save_file
+
+        state = {k: v.to(getattr(torch, dtype)) for k, v in self.state().items()}
+        save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        peft_config = self.model.peft_config["default"]
+        peft_config.inference_mode = True
+        peft_config.save_pretrained(folder)
+        peft_config.inference_mode = False
+
+
+def load_tokenizer(config: Config) -> Any:
+    """Load the base's tokenizer alone; raises ConfigError."""
+    try:
+        return load_base_tokenizer(config.base.id, config.base.revision)
+    except MissingExtra:
+        raise
+    except DoctorError as error:
+        raise ConfigError(f"base.id: {error}") from error
+
+
+def load_learner(config: Config, *, device: str = "") -> Learner:
+    """Load the base in 4 bits and put a fresh adapter on it; raises ConfigError, MissingExtra."""
+    try:
+        base = load_base(config.base.id, config.base.revision, device=device, compute=config.base.compute)
+    except MissingExtra:
+        raise
+    except DoctorError as error:
+        raise ConfigError(f"base.id: {error}") from error
+    return Learner(config, base)
+
+
+def _with_lora(model: Any, config: Config) -> Any:
+    """Return the model with trainable low-rank adapters in float32 on the target layers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    missing = [target for target in config.lora.targets if target not in names]
+    if missing:
+        raise ConfigError(
+            f"lora.targets: the base has no layer '{missing[0]}'; it has "
+            + ", ".join(sorted(n for n in names if n.endswith("proj")))
+        )
+    settings = LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,  # type: ignore[arg-type]  # peft divides it, so a float will do
+        target_modules=list(config.lora.targets),
+        task_type="CAUSAL_LM",
+        bias="none",
+    )
+    wrapped = get_peft_model(model, settings)
+    for parameter in wrapped.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.float32)
+    return wrapped
+
+
+def _body_and_head(model: Any) -> tuple[Any, Any]:
+    """Return the transformer without its head, and the head's weight (vocabulary, width)."""
+    return model.get_decoder(), model.get_output_embeddings().weight.detach()
+
+
+def _compute_type(model: Any) -> Any:
+    from bitsandbytes.nn.modules import Linear4bit
+
+    return next(m.compute_dtype for m in model.modules() if isinstance(m, Linear4bit))
+
+
+def _replace_forwards(model: Any, compute: Any) -> Any:
+    """Give every layer with LoRA our forward pass; return the answer-loss function."""
+    from peft.tuners.lora.bnb import Linear4bit
+
+    linear, loss = make_functions()
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+            layer.forward = partial(  # type: ignore[method-assign]
+                _apply,
+                linear,
+                a,
+                b,
+                partial(_weight, layer.base_layer, compute),
+                layer.scaling["default"],
+                compute,
+            )
+    return loss
+
+
+def _apply(linear: Any, a: Any, b: Any, weight: Any, scale: float, compute: Any, x: Any) -> Any:
+    return linear.apply(x, a, b, weight, scale, compute)
+
+
+def _weight(layer: Any, compute: Any) -> Any:
+    """Return the layer's weight (out, in), dequantized for this one product."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    return dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
+
+
+def _use_flat_attention(model: Any) -> None:
+    register()
+    model.config._attn_implementation = IMPLEMENTATION
