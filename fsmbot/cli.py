@@ -1,7 +1,8 @@
 """The command line: `fsmbot --flow F` talks; check, graph, schema and handlers tell about flows.
 
 Every command imports what it needs when it runs, so that `--help` and `check` stay quick. The exit
-code is 0 when all went well, 2 for a wrong command line or flow file, 130 after Ctrl-C.
+code is 0 when all went well, 1 when a handler failed or output could not be written, 2 for a wrong
+command line or flow file, 130 after Ctrl-C, 141 when the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ WRONG = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        return WRONG  # a stream is closed: there is nobody to talk with, and no way to say so
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -36,15 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        return _close_stdout()
+        _drop_output()
+        return 141
+    except OSError as error:
+        _drop_output()
+        print(safe(f"fsmbot: input or output failed: {error}"), file=sys.stderr)
+        return 1
 
 
-def _close_stdout() -> int:
-    """The reader of our output went away: nothing more can or need be said."""
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, as it cannot be written."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fsmbot import explain
 from fsmbot.conversation import Chat
-from fsmbot.errors import FlowError, StateError
+from fsmbot.errors import FsmbotError, StateError
 from fsmbot.settings import suggest
 
 
@@ -141,7 +141,7 @@ def _reload(chat: Chat, rest: str) -> Reply:
     before, node = chat.flow.fingerprint, chat.session.state.node
     try:
         goes_on = chat.reload()
-    except FlowError as error:
+    except FsmbotError as error:
         return Reply((*str(error).split("\n"), "the flow that was loaded before goes on"))
     if not goes_on:
         return Reply(

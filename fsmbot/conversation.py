@@ -139,7 +139,12 @@ class Chat:
     def _kept(self, flow: Flow) -> dict[str, Any]:
         """Return the built resources to which the new flow gives the same settings."""
         built = self.resources.built()
-        return {n: r for n, r in built if flow.resources.get(n) == self.flow.resources.get(n)}
+        return {
+            name: resource
+            for name, resource in built
+            if flow.resources.get(name) == self.flow.resources.get(name)
+            and getattr(resource, "status", "") != "unavailable"  # so that it is tried again
+        }
 
     def talks(self) -> tuple[Talk, ...]:
         """Return the conversations so far, the present one last."""

@@ -24,6 +24,10 @@ NODE_KEYS = ("handler", "next", "on_error", "remember", "description")
 """The reserved keys of a node that have a meaning in this version."""
 
 
+OWN = " (if it is your own, name its module with --handlers)"
+"""What the message about an unknown handler ends with."""
+
+
 def load_flow(path: str | Path, registry: Registry | None = None) -> Flow:
     """Load and check a flow file; raises FlowError with every mistake in it.
 
@@ -166,7 +170,7 @@ class _Builder:
         found = self._find(wanted)
         if found is None:
             rule = "" if named else " (without 'handler:', a node's name is its handler's)"
-            hint = suggest(wanted, sorted(self.registry.handlers))
+            hint = suggest(wanted, sorted(self.registry.handlers)) + OWN
             place = tree.value["handler"] if named else key
             self._note(place, f"node '{name}': unknown handler '{wanted}'{rule}{hint}")
         return found
@@ -235,7 +239,11 @@ class _Builder:
         else:
             values = convert_settings(owner, "it", factory.settings, tree, (), self._note)
             folder = Path(self.source).absolute().parent
-            return {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
+            values = {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
+            for setting, value in values.items():
+                if isinstance(value, Path) and not value.exists():
+                    self._note(tree.value[setting], f"{owner}: {setting}: '{value}' does not exist")
+            return values
         return {}
 
 

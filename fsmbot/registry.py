@@ -172,29 +172,43 @@ def load_plugins() -> list[str]:
 def import_handlers(name: str) -> ModuleType:
     """Import a user's handlers by module name (seen from the current folder) or by file.
 
-    Raises RegistrationError with the reason when that cannot be done.
+    What was imported here before is imported anew, with any edits. Raises RegistrationError with the
+    reason when that cannot be done, and then the default registry is as it was.
     """
+    before = dict(default_registry.handlers), dict(default_registry.resources)
     try:
-        if name.endswith(".py"):
-            return _import_file(Path(name))
-        if "" not in sys.path and str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
-        return importlib.import_module(name)
-    except FsmbotError:
-        raise
-    except Exception as error:  # the user's own module runs here
+        return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
+    except BaseException as error:  # the user's own module runs here, and may even call sys.exit
+        default_registry.handlers, default_registry.resources = before
+        if isinstance(error, (FsmbotError, KeyboardInterrupt)):
+            raise
         raise RegistrationError(
             f"handlers '{name}' cannot be imported: {type(error).__name__}: {error}; "
             "give a module name as for `import`, or the path of a .py file"
         ) from error
 
 
+_imported: set[str] = set()
+"""Modules that `import_handlers` imported by name."""
+
+
+def _import_module(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    if name in _imported:
+        return importlib.reload(sys.modules[name])
+    module = importlib.import_module(name)
+    _imported.add(name)
+    return module
+
+
 def _import_file(path: Path) -> ModuleType:
-    """Import one .py file as a module of its stem's name."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """Import one .py file, under a name of its own so that it hides no other module."""
+    name = f"fsmbot_handlers_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise RegistrationError(f"handlers '{path}': no such file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

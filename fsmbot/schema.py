@@ -30,7 +30,7 @@ def flow_schema(registry: Registry) -> Schema:
         "properties": {
             "name": {**_NAME, "description": "The flow's name; by default the file's."},
             "description": {**_NAME, "description": "What the conversation is for."},
-            "start": {**_NAME, "description": "The node that comes first."},
+            "start": {**_NAME, "not": {"const": END}, "description": "The node that comes first."},
             "on_error": {**_NAME, "description": "The node that takes over when a handler fails."},
             "max_steps": {
                 "type": "integer",

@@ -10,16 +10,17 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from fsmbot.contract import END
-from fsmbot.errors import HandlerError, OutcomeError, StateError, StepLimitError
+from fsmbot.errors import HandlerError, OutcomeError, ResourceError, StateError, StepLimitError
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
 from fsmbot.registry import Resources
+from fsmbot.settings import suggest
 from fsmbot.steps import Step
 from fsmbot.stores import Store
 from fsmbot.turn import Message, State, Turn
@@ -57,6 +58,7 @@ class Session:
         elif isinstance(resources, Resources):
             self._resources = resources
         else:
+            _refuse_unknown(flow, resources)
             self._resources = Resources(flow.registry, flow.resources, **resources)
         self.state = _NEW if state is None else self._adopted(state)
 
@@ -67,6 +69,10 @@ class Session:
 
     def _adopted(self, state: State) -> State:
         """Check a state from elsewhere against this flow."""
+        if not isinstance(state, State):
+            raise TypeError(
+                f"state must be a State, not {type(state).__name__}; JSON becomes one by State.from_json(...)"
+            )
         if state.status == "new" or state.flow == self.flow.fingerprint:
             return state
         node = self.flow.nodes.get(state.node)
@@ -82,7 +88,7 @@ class Session:
         """Begin the conversation; raises StateError if it has begun."""
         if self.state.status != "new":
             raise StateError(f"session '{self.id}' has begun already; send it a message")
-        return self._run(self.flow.start, Turn(history=[], memory={}, session_id=self.id, notes={}), [])
+        return self._run(self.flow.start, Turn(session_id=self.id), [], self.state)
 
     def send(self, text: str) -> Iterator[Event]:
         """Take the user's message, and run until the session waits again or ends.
@@ -131,9 +137,10 @@ class Session:
         history = [*before.history, Message("user", text)]
         routed = step.routed[None]
         yield routed
-        yield from self._run(routed.target, Turn(text, history, memory, self.id), [routed])
+        turn = Turn(text, history, memory, self.id)
+        yield from self._run(routed.target, turn, [routed], before)
 
-    def _run(self, name: str, turn: Turn, events: list[Event]) -> Iterator[Event]:
+    def _run(self, name: str, turn: Turn, events: list[Event], before: State) -> Iterator[Event]:
         """Run one turn from a node on; commit it, and only then acknowledge it."""
         last: Event
         if name == END:
@@ -141,7 +148,11 @@ class Session:
         else:
             last = yield from self._visit(name, turn, events)
         events.append(last)
-        before = self.state
+        if self.state is not before:
+            raise StateError(
+                f"session '{self.id}' took another message while this one was being answered; "
+                "finish one iterator of events before the next, so this turn is taken back"
+            )
         state = State(
             last.node,
             "listening" if type(last) is Listening else "ended",
@@ -186,12 +197,15 @@ class Session:
         """Stream what a handler says; its pieces together are one message."""
         pieces: list[str] = []
         try:
-            stream = iter(step.call(turn, self._resources))
+            said = step.call(turn, self._resources)
+            if type(said) is str:
+                raise TypeError("a handler yields text piece by piece; write `yield` instead of `return`")
+            stream = iter(said)
             while True:
-                said = Said(step.name, _storable(next(stream)))
-                pieces.append(said.text)
-                events.append(said)
-                yield said
+                piece = Said(step.name, _storable(next(stream)))
+                pieces.append(piece.text)
+                events.append(piece)
+                yield piece
         except StopIteration as stop:
             moved = self._ended_speech(step, stop.value, turn)
         except KeyboardInterrupt:
@@ -240,6 +254,18 @@ class Session:
         return StepLimitError(self.flow.name, name, self.id, self.flow.max_steps, cycle)
 
 
+def _refuse_unknown(flow: Flow, given: Iterable[str]) -> None:
+    """A resource under a name that nobody asks for is a slip of the pen."""
+    known = {name for node in flow.nodes.values() for name in node.handler.resources}
+    known.update(flow.registry.resources)
+    for name in given:
+        if name not in known:
+            raise ResourceError(
+                f"no handler of flow '{flow.name}' asks for a resource '{name}'"
+                + suggest(name, sorted(known))
+            )
+
+
 def _storable(text: object) -> str:
     """Return text that JSON and UTF-8 can hold (lone surrogates replaced); refuse anything else."""
     if type(text) is not str:
@@ -250,7 +276,7 @@ def _storable(text: object) -> str:
 
 
 def _json_copy(memory: dict[str, Any]) -> dict[str, Any]:
-    """Return a deep copy of a conversation's memory; raises TypeError for what is not JSON."""
+    """Return a conversation's memory as JSON would give it back; raises TypeError for what cannot be JSON."""
     try:
         copied = msgspec.json.decode(msgspec.json.encode(memory))
     except (TypeError, ValueError, RecursionError) as error:

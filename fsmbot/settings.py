@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -38,7 +39,8 @@ def convert_settings(
             try:
                 values[name] = known[name].convert(item.plain())
             except msgspec.ValidationError as error:
-                note(item, f"{owner}: setting '{name}': {explain(error)}, not {describe(item)}")
+                expected = _choices(known[name]) or explain(error)
+                note(item, f"{owner}: setting '{name}': {expected}, not {describe(item)}")
         elif name not in skip:
             hint = suggest(name, [*known, *skip], shown=known) or "; it takes none"
             note(given.keys[name], f"{owner}: {what} has no setting '{name}'{hint}")
@@ -46,6 +48,13 @@ def convert_settings(
         if setting.required and name not in given.value:
             note(given, f"{owner}: {what} needs the setting '{name}'")
     return values
+
+
+def _choices(setting: Setting) -> str:
+    """Return "expected 'a' or 'b'" for a setting that is one of a few words, else ""."""
+    if typing.get_origin(setting.type) is not typing.Literal:
+        return ""
+    return "expected " + " or ".join(repr(value) for value in typing.get_args(setting.type))
 
 
 def suggest(word: str, names: Iterable[str], shown: Iterable[str] | None = None) -> str:

@@ -20,7 +20,9 @@ from fsmbot.session import MAX_MESSAGE
 from fsmbot.text import safe
 
 PROMPT = "What would you like to ask?\n"
-GREETING = "Hello! I am an AI that answers health questions. What can I do for you?\n"
+GREETING = (
+    "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like.\n"
+)
 UNKNOWN = "Sorry, I do not know about that. I can only help with questions about health.\n"
 
 

@@ -80,10 +80,19 @@ def test_the_doctors_answer_is_streamed_and_says_that_it_is_an_ai(flow: Flow) ->
     assert reply.count(DISCLAIMER) == 1
 
 
-def test_an_emergency_never_reaches_the_model(flow: Flow) -> None:
-    """Red flags get the emergency text; the doctor is not asked."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "crushing chest pain and I can't breathe", "i wanna end my life", "no reason to live",
+        "I am going to end it all tonight", "nobody would miss me if I was gone", "call an ambulance",
+        "goodbye everyone, I am going to jump off the bridge", "he was shot", "someone stabbed him",
+        "he hanged himself", "she cut her wrists", "a snake bit me",
+    ],
+)  # fmt: skip
+def test_an_emergency_gets_help_and_never_reaches_the_model(flow: Flow, text: str) -> None:
+    """Red flags get the emergency text, also in words that the gate takes for everyday ones."""
     doctor = FakeDoctor(["Drink water."])
-    reply = Session(flow, {"doctor": doctor}).say("crushing chest pain and I can't breathe")
+    reply = Session(flow, {"doctor": doctor}).say(text)
     assert "112" in reply
     assert doctor.asked == []
 

@@ -33,7 +33,7 @@ def check(
 
 
 @registry.handler
-def tell(turn: Turn, *, text: str, times: int = 1) -> Iterator[str]:
+def tell(turn: Turn, *, text: str, times: int = 1, tone: Literal["warm", "dry"] = "warm") -> Iterator[str]:
     yield text
 
 
@@ -109,9 +109,11 @@ def node(text: str) -> str:
         ("start: asc\nnodes:\n  ask: {next: end}",
          "1:8: start names unknown node 'asc'; did you mean 'ask'?"),
         (node("{next: end}"), "4:3: node 'tested': unknown handler 'tested' (without 'handler:', a "
-                              "node's name is its handler's); known: ask, check, tell"),
+                              "node's name is its handler's); known: ask, check, tell (if it is "
+                              "your own, name its module with --handlers)"),
         (node("{handler: tel, text: x, next: end}"),
-         "4:21: node 'tested': unknown handler 'tel'; did you mean 'tell'?"),
+         "4:21: node 'tested': unknown handler 'tel'; did you mean 'tell'? (if it is your own, name its "
+         "module with --handlers)"),
         (node("{handler: 3, next: end}"), "4:21: node 'tested': 'handler' must be text, not the number 3"),
         (node("{handler: tell, text: x}"), "4:3: node 'tested' has no 'next'; name a node, or 'end'"),
         (node("{handler: tell, text: x, next: true}"),
@@ -128,6 +130,8 @@ def node(text: str) -> str:
          "4:61: node 'tested': 'otherwise' covers nothing; every outcome is named already, so remove it"),
         (node("{handler: tell, text: [a], next: end}"),
          "4:33: node 'tested': setting 'text': expected text, not a list"),
+        (node("{handler: tell, text: x, tone: c, next: end}"),
+         "4:42: node 'tested': setting 'tone': expected 'warm' or 'dry', not the text 'c'"),
         (node("{handler: tell, text: x, times: 2.5, next: end}"),
          "4:43: node 'tested': setting 'times': expected a whole number, not the number 2.5"),
         (node("{handler: check, words: x, next: end}"),
@@ -225,10 +229,20 @@ def test_files_that_cannot_be_read_are_flow_errors_too(tmp_path: Path) -> None:
 
 def test_resource_paths_are_relative_to_the_flow_file(tmp_path: Path) -> None:
     """`adapter: ../mine` means the same from whichever folder the bot is started."""
-    file = tmp_path / "flow.yaml"
+    file = tmp_path / "flows" / "flow.yaml"
+    file.parent.mkdir()
+    (tmp_path / "mine").mkdir()
     file.write_text("start: ask\nresources: {doctor: {adapter: ../mine}}\nnodes:\n  ask: {next: end}\n")
     flow: Flow = load_flow(file, registry)
-    assert flow.resources["doctor"]["adapter"] == tmp_path / ".." / "mine"
+    assert flow.resources["doctor"]["adapter"].samefile(tmp_path / "mine")
+
+
+def test_a_resource_path_that_does_not_exist_is_a_mistake(tmp_path: Path) -> None:
+    """It is found when the flow is checked, not when the first user asks."""
+    file = tmp_path / "flow.yaml"
+    file.write_text("start: ask\nresources: {doctor: {adapter: gone}}\nnodes:\n  ask: {next: end}\n")
+    with pytest.raises(FlowError, match=r"2:31: resource 'doctor': adapter: '.*gone' does not exist"):
+        load_flow(file, registry)
 
 
 @given(st.text(max_size=400))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fsmbot.errors import RegistrationError, ResourceError
-from fsmbot.registry import Registry, Resources, import_handlers
+from fsmbot.registry import Registry, Resources, default_registry, import_handlers
 from fsmbot.turn import Turn
 
 
@@ -51,6 +52,35 @@ def test_a_reloaded_module_replaces_its_own_handler(tmp_path: Path) -> None:
     file.write_text(code.format("second edition"))
     module = import_handlers(str(file))
     assert module.reloaded_greet.__doc__ == "second edition"
+
+
+@pytest.mark.parametrize("code", ["def f(:", "1 / 0", "raise SystemExit('usage: me')"])
+def test_a_failing_import_leaves_the_registry_as_it_was(tmp_path: Path, code: str) -> None:
+    """Half of a module's handlers would be worse than none; sys.exit is a failure like any other."""
+    file = tmp_path / "half.py"
+    file.write_text("from fsmbot import handler, Turn\n@handler\ndef half(turn: Turn) -> None: ...\n" + code)
+    with pytest.raises(RegistrationError, match=r"half\.py' cannot be imported"):
+        import_handlers(str(file))
+    assert "half" not in default_registry.handlers
+
+
+def test_a_file_hides_no_other_module(tmp_path: Path) -> None:
+    """Handlers in a file called json.py leave the json module alone."""
+    import json
+
+    (tmp_path / "json.py").write_text("X = 1\n")
+    import_handlers(str(tmp_path / "json.py"))
+    assert sys.modules["json"] is json
+
+
+def test_a_module_is_imported_anew_with_its_edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named again, as by /reload, an edited module takes effect."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "edited_mod.py").write_text("X = 1\n")
+    assert import_handlers("edited_mod").X == 1
+    (tmp_path / "edited_mod.py").write_text("X = 'two'\n")
+    assert import_handlers("edited_mod").X == "two"
 
 
 def test_handlers_that_cannot_be_imported_are_named() -> None:

@@ -75,7 +75,7 @@ def said(shown: str) -> list[str]:
 
 
 PROMPT = "What would you like to ask?"
-GREETING = "Hello! I am an AI that answers health questions. What can I do for you?"
+GREETING = "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like."
 
 
 def test_one_conversation_follows_the_other_until_ctrl_d(doctor_flow: Flow, keys: PipeInput) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import jsonschema
 import pytest
 import yaml
@@ -64,6 +67,8 @@ BASE = "start: ask_user\nnodes:\n  ask_user: {next: check_greeting}\n  check_gre
         ("start: ask_user\nresources: {nothing: {}}\nnodes:\n  ask_user: {next: end}", False),
         ("nodes:\n  ask_user: {next: end}", False),
         ("start: ask_user\nnodes: {}", False),
+        ("start: end\nnodes:\n  ask_user: {next: end}", False),
+        (BASE.replace("check_greeting", "check_medical") + "{threshold: 7, next: end}", False),
     ],
 )
 def test_schema_and_loader_judge_alike(text: str, good: bool) -> None:
@@ -74,3 +79,9 @@ def test_schema_and_loader_judge_alike(text: str, good: bool) -> None:
     else:
         with pytest.raises(FlowError):
             parse_flow(text)
+
+
+def test_the_schema_beside_the_flows_is_current() -> None:
+    """If not, write it anew: `fsmbot schema > flows/flow.schema.json`."""
+    shipped = Path(__file__).parent.parent / "flows" / "flow.schema.json"
+    assert json.loads(shipped.read_text()) == SCHEMA

@@ -361,3 +361,43 @@ def test_events_go_through_json() -> None:
     for event in [*session.start(), *session.send("pain")]:
         assert from_json(to_json(event)) == event
         assert "\n" not in to_json(event)
+
+
+def test_a_second_message_in_the_middle_of_a_turn_is_not_lost_in_silence() -> None:
+    """The turn that comes late is taken back with an error; the other one stands."""
+    session = Session(LOOP)
+    session.say("one")
+    late = session.send("two")
+    next(late)
+    session.say("three")
+    with pytest.raises(StateError, match="took another message while this one was being answered"):
+        list(late)
+    assert [m.text for m in session.state.history if m.role == "user"] == ["one", "three"]
+
+
+def test_a_resource_that_nobody_asks_for_is_a_slip_of_the_pen() -> None:
+    """A fake under a misspelt name would leave the real thing in place."""
+    from fsmbot.errors import ResourceError
+
+    talk = parse_flow("start: check_medical\nnodes:\n  check_medical: {next: end}")
+    with pytest.raises(ResourceError, match="asks for a resource 'vektors'; did you mean 'vectors'"):
+        Session(talk, {"vektors": None})
+
+
+def test_json_is_no_state_yet() -> None:
+    """Bytes in place of a State are refused with what to call."""
+    with pytest.raises(TypeError, match=r"state must be a State, not bytes; .* State\.from_json"):
+        Session(LOOP, state=b"{}")  # type: ignore[arg-type]
+
+
+def test_text_is_yielded_not_returned() -> None:
+    """A handler that returns a string instead of yielding it is told so."""
+    own = Registry()
+
+    @own.handler
+    def hello(turn: Turn) -> Iterator[str]:
+        return "hello"  # type: ignore[return-value]
+
+    talk = parse_flow("start: hello\nnodes:\n  hello: {next: end}", registry=own)
+    with pytest.raises(HandlerError, match="write `yield` instead of `return`"):
+        list(Session(talk).start())

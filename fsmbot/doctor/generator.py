@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from fsmbot.errors import DoctorError, MissingExtra, ResourceError
 from fsmbot.turn import Message
 
 log = logging.getLogger("fsmbot.doctor")
+
+RETRY_SECONDS = 60.0
+"""How long after a failure to load the next question tries again."""
 
 
 class Doctor(Protocol):
@@ -66,7 +70,8 @@ class LocalDoctor:
         self._decoding = decoding
         self._starting = threading.Lock()
         self._busy = threading.Lock()
-        self._loader: threading.Thread | None = None
+        self._loading: threading.Event | None = None
+        self._failed_at = 0.0
         self._loaded: _Loaded | None = None
         self._failure: ResourceError | None = None
         self._status = "not loaded"
@@ -79,11 +84,12 @@ class LocalDoctor:
     def preload(self) -> None:
         """Begin to load in a background thread and return at once; later calls do nothing."""
         with self._starting:
-            if self._loader is None:
-                self._status = "loading"
+            if self._failure is not None and time.monotonic() - self._failed_at > RETRY_SECONDS:
+                self._loading = None  # the network, or the folder, may have been mended
+            if self._loading is None:
+                self._loading, self._status = threading.Event(), "loading"
                 # A daemon, so that leaving the program need not wait for a model.
-                self._loader = threading.Thread(target=self._load, name="load-doctor", daemon=True)
-                self._loader.start()
+                threading.Thread(target=self._load, name="load-doctor", daemon=True).start()
 
     def answer(
         self, text: str, history: Sequence[Message] = (), *, max_new_tokens: int = 256
@@ -107,23 +113,29 @@ class LocalDoctor:
     def _wait(self) -> _Loaded:
         """Return the loaded model, waiting for it; raises what loading raised."""
         self.preload()
-        assert self._loader is not None
-        while self._loader.is_alive():
-            self._loader.join(0.1)  # in short waits, so that Ctrl-C works on every system
+        assert self._loading is not None
+        while not self._loading.wait(0.1):  # in short waits, so that Ctrl-C works on every system
+            pass
         if self._loaded is None:
             # A fresh one each time: a raised exception collects tracebacks.
             raise DoctorError(str(self._failure)) from self._failure
         return self._loaded
 
     def _load(self) -> None:
+        """Load, note how it went, and wake whoever waits."""
+        loading = self._loading
+        assert loading is not None
         try:
             self._loaded, name = self._read()
-            self._status = name
+            self._failure, self._status = None, name
         except ResourceError as error:
             self._failure = self._report(error)
         except Exception as error:  # a thread's exception would otherwise vanish
             failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {error}")
             self._failure = self._report(failure)
+        finally:
+            self._failed_at = time.monotonic()
+            loading.set()
 
     def _read(self) -> tuple[_Loaded, str]:
         """Load base, adapter and prompt format; return them with the model's name."""
@@ -195,7 +207,9 @@ def stream_text(tokens: Iterable[int], prompt: Prompt, limit: int) -> Iterator[s
 def _ending(text: str, sent: int, fence: int) -> str:
     """Return what still follows when the limit cut the text: up to its last sentence, or "…"."""
     end = last_sentence_end(text + " ")
-    return text[sent:end] if end > max(fence, 0) else text[sent:].rstrip("\ufffd") + "…"
+    if end > max(fence, 0):
+        return text[sent:end]
+    return text[sent:].rstrip("\ufffd") + "…" if text.strip() else ""
 
 
 def _passable(text: str, fence: int) -> int:

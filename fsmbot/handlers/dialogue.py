@@ -25,7 +25,10 @@ def say(turn: Turn, *, text: str | list[str]) -> Iterator[str]:
 def ans_greeting(
     turn: Turn,
     *,
-    text: str | list[str] = "Hello! I am an AI that answers health questions. What can I do for you?",
+    text: str
+    | list[
+        str
+    ] = "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like.",
 ) -> Iterator[str]:
     """Return a greeting."""
     yield choose(text, turn)

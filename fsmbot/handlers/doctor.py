@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
 
 from fsmbot.errors import ResourceError
 from fsmbot.handlers.emergency import emergency
@@ -45,7 +47,9 @@ def doctor(*, adapter: Path | None = None, base: str = "", device: str = "") -> 
 
 
 @handler
-def ask_doctor(turn: Turn, doctor: Doctor, *, max_new_tokens: int = 256) -> Iterator[str]:
+def ask_doctor(
+    turn: Turn, doctor: Doctor, *, max_new_tokens: Annotated[int, Meta(ge=1)] = 256
+) -> Iterator[str]:
     """Answer a medical question with the doctor model; emergencies never reach the model.
 
     Streams the answer without sentences that claim a human doctor is speaking, and adds that this

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from fsmbot.handlers.emergency import emergency
 from fsmbot.registry import handler, resource
 from fsmbot.turn import Turn
 from fsmbot.vectors import WordVectors
@@ -20,13 +23,23 @@ def vectors(*, path: Path | None = None) -> WordVectors:
 
 
 @handler(pure=True)
-def check_medical(turn: Turn, vectors: WordVectors, *, threshold: float = 0.5) -> Literal["medical", "other"]:
+def check_medical(
+    turn: Turn, vectors: WordVectors, *, threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
+) -> Literal["medical", "other"]:
     """Compare the message with medical and everyday prototypes by Word2Vec similarity.
 
     threshold: the probability, 0..1, from which a message is medical; 0.5 is as likely as not.
+    A message that the emergency rules recognise is medical whatever its score.
     The score and the words that moved it most are noted for `/why`.
     """
     score = vectors.gate.score(turn.text)
     turn.notes["score"] = round(score.probability, 3)
     turn.notes["words"] = [f"{word} {pull:+.2f}" for word, pull in score.words]
-    return "medical" if score.probability >= threshold else "other"
+    if score.probability >= threshold:
+        return "medical"
+    # A cry for help in everyday words must not end in "I do not know"; ask_doctor answers it by rule.
+    found = emergency(turn.text)
+    if found is None:
+        return "other"
+    turn.notes["emergency"] = found.category
+    return "medical"
