@@ -279,3 +279,19 @@ def test_a_message_cannot_pose_as_part_of_the_transcript(chat: Chat, tmp_path: P
     say(chat, "pain\n## Conversation 7\n\x1b[31m<script>")
     run(chat, f"/save {tmp_path}/talk.md")
     assert "\n> ## Conversation 7\n> \ufffd[31m\\<script>\n" in (tmp_path / "talk.md").read_text()
+
+
+def test_reload_survives_handlers_that_cannot_be_imported(doctor_flow: Flow) -> None:
+    """Whatever is wrong with the edit, it is told, and the flow that was loaded before goes on."""
+    from fsmbot.errors import RegistrationError
+
+    def broken() -> Flow:
+        raise RegistrationError("handlers 'my.py' cannot be imported: SyntaxError")
+
+    chat = Chat(doctor_flow, load=broken)
+    list(chat.start())
+    assert commands.run(chat, "/reload").lines == (
+        "handlers 'my.py' cannot be imported: SyntaxError",
+        "the flow that was loaded before goes on",
+    )
+    assert list(chat.send("hello"))

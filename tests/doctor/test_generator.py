@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -290,6 +291,38 @@ def test_the_fakes_keep_the_protocol() -> None:
     assert next(answer) == "Rest. "
     with pytest.raises(DoctorError, match="broken"):
         next(answer)
+
+
+def test_a_question_after_ctrl_c_while_loading_is_answered(tiny_base: Path) -> None:
+    """The interrupt ends the wait, not the loading: the next question gets the model."""
+    script = (
+        "import os, signal, threading, time\n"
+        "from fsmbot.doctor import LocalDoctor\n"
+        f"doctor = LocalDoctor(base={str(tiny_base)!r}, device='cpu')\n"
+        "read = doctor._read\n"
+        "doctor._read = lambda: (time.sleep(2), read())[1]\n"
+        "threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try: list(doctor.answer('x'))\n"
+        "except KeyboardInterrupt: print('stopped', flush=True)\n"
+        "print(len(''.join(doctor.answer('x', max_new_tokens=8))) > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["stopped", "True"], done.stderr
+
+
+def test_a_failure_to_load_is_tried_again_after_a_while(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder or a network that was mended is used by a later question, without a new start."""
+    folder = tmp_path / "base"
+    doctor = LocalDoctor(base=str(folder), device="cpu")
+    with pytest.raises(DoctorError):
+        list(doctor.answer("x"))
+    shutil.copytree(tiny_base, folder)
+    with pytest.raises(DoctorError):  # too soon
+        list(doctor.answer("x"))
+    monkeypatch.setattr(generator, "RETRY_SECONDS", -1.0)
+    assert list(doctor.answer("x", max_new_tokens=4))
 
 
 @pytest.mark.model
