@@ -53,7 +53,7 @@ class Source:
     """One file or hub data set of dialogues.
 
     path: a .jsonl, .jsonl.gz, .parquet or .csv file, relative to the configuration; or hub: the id
-    of a data set, with its split and revision. instruction, question and answer name the columns.
+    of a data set, with its split and revision. question and answer name the columns.
     rows: take only so many, picked by the seed (0: all). weight: how often a row is seen an epoch
     (0.5: every other epoch, on average). where: keep only rows whose column has one of the values.
     max_answer_words: leave out rows with longer answers (0: keep all).
@@ -63,7 +63,6 @@ class Source:
     hub: str = ""
     split: str = "train"
     revision: str = ""
-    instruction: str = "instruction"
     question: str = "input"
     answer: str = "output"
     rows: Count = 0
@@ -77,7 +76,7 @@ class Data:
     """What is learnt from.
 
     max_tokens: of one dialogue, prompt and answer together. system: what stands before each
-    dialogue ("" to use the rows' own instruction). allow_shared: whether a question may stand in
+    dialogue ("" for nothing). allow_shared: whether a question may stand in
     both train and eval. sentence_ends: cut answers back to their last full sentence, and leave out
     those without one.
     """
@@ -124,7 +123,7 @@ class Optimizer:
 class Steps:
     """How long, and what happens on the way.
 
-    batch: dialogues in one optimizer step, over all processes. micro_tokens: at most so many
+    batch: dialogues in one optimizer step. micro_tokens: at most so many
     tokens go through the model at once. epochs: passes over the data, unless steps (optimizer
     steps) says otherwise. evaluate, checkpoint: every so many steps (0: at the end only).
     patience: stop after so many evaluations without a better loss (0: never). keep: checkpoints to
@@ -155,7 +154,6 @@ class Config:
     optimizer: Optimizer = field(default_factory=Optimizer)
     steps: Steps = field(default_factory=Steps)
     decoding: Decoding = field(default_factory=Decoding)
-    tensorboard: bool = False
     folder: str = "."
 
 

@@ -2,9 +2,8 @@
 
     load -> resume -> for each step: batch, loss, backward, clip, step -> evaluate -> save
 
-One optimizer step sees `steps.batch` dialogues over all processes. Their losses are summed over
-answer tokens and divided once by how many there are, so that splitting a batch into parts, or over
-processes, changes nothing but rounding.
+One optimizer step sees `steps.batch` dialogues. Their losses are summed over answer tokens and divided
+once by how many there are, so that splitting a batch into parts changes nothing but rounding.
 """
 
 from __future__ import annotations

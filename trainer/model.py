@@ -13,6 +13,7 @@ from typing import Any
 
 from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
 from fsmbot.doctor.prompt import Example, Prompt
+from fsmbot.doctor.quiet import quiet
 from fsmbot.errors import ConfigError, DoctorError, MissingExtra
 from trainer.config import Config
 from trainer.flat import IMPLEMENTATION, flat_attention, flatten, register
@@ -124,7 +125,8 @@ def _with_lora(model: Any, config: Config) -> Any:
         task_type="CAUSAL_LM",
         bias="none",
     )
-    wrapped = get_peft_model(model, settings)
+    with quiet():
+        wrapped = get_peft_model(model, settings)
     for parameter in wrapped.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
