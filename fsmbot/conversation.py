@@ -16,7 +16,7 @@ from fsmbot.events import Event
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
 from fsmbot.registry import Resources, default_registry
-from fsmbot.session import Session
+from fsmbot.session import Session, resources_of
 from fsmbot.turn import Message, State
 
 MAX_UNDO = 100
@@ -64,7 +64,7 @@ class Chat:
     ) -> None:
         self.flow = flow
         self._load = load or self._load_source
-        self.resources = _shared(flow, resources)
+        self.resources = resources_of(flow, resources)
         self.session = Session(flow, self.resources)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None
@@ -149,15 +149,6 @@ class Chat:
     def talks(self) -> tuple[Talk, ...]:
         """Return the conversations so far, the present one last."""
         return (*self.past, self.session.state.history)
-
-
-def _shared(flow: Flow, resources: Mapping[str, Any] | None) -> Resources:
-    """Return the resources that every conversation of a chat shares."""
-    if resources is None:
-        return flow.shared
-    if isinstance(resources, Resources):
-        return resources
-    return Resources(flow.registry, flow.resources, **resources)
 
 
 def _recorded(source: Iterator[Event], kept: list[Event]) -> Generator[Event, None, None]:

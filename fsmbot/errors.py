@@ -19,7 +19,7 @@ A message says what was expected, what was found, and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -36,13 +36,23 @@ class Problem:
     message: str
 
 
+def listed(source: str, problems: Iterable[Problem]) -> str:
+    """Return problems as lines of `source:line:column: what`, each once, sorted by place."""
+    return "\n".join(f"{source}:{p.line}:{p.column}: {p.message}" for p in sorted(set(problems)))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class FlowError(FsmbotError):
     """A flow file with mistakes: all of them, sorted by place."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(f"{source}:{p.line}:{p.column}: {p.message}" for p in self.problems))
+        super().__init__(listed(source, self.problems))
 
 
 class RegistrationError(FsmbotError):

@@ -205,8 +205,7 @@ class _Builder:
                     f"{owner}: '{key}' is reserved and has no meaning in this version; remove it",
                 )
         what = f"handler '{handler.name}'"
-        skip = [*NODE_KEYS, *(k for k in RESERVED_KEYS if k not in NODE_KEYS)]
-        return convert_settings(owner, what, handler.settings, tree, skip, self._note)
+        return convert_settings(owner, what, handler.settings, tree, RESERVED_KEYS, self._note)
 
     def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
         name = self._text(tree, "remember", owner)

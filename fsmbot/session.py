@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -53,13 +53,7 @@ class Session:
     ) -> None:
         self.flow, self.store, self.notice = flow, store, ""
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
-        if resources is None:
-            self._resources = flow.shared
-        elif isinstance(resources, Resources):
-            self._resources = resources
-        else:
-            _refuse_unknown(flow, resources)
-            self._resources = Resources(flow.registry, flow.resources, **resources)
+        self._resources = resources_of(flow, resources)
         self.state = _NEW if state is None else self._adopted(state)
 
     @property
@@ -254,8 +248,15 @@ class Session:
         return StepLimitError(self.flow.name, name, self.id, self.flow.max_steps, cycle)
 
 
-def _refuse_unknown(flow: Flow, given: Iterable[str]) -> None:
-    """A resource under a name that nobody asks for is a slip of the pen."""
+def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:
+    """Return the flow's own resources, or those given; ready objects by name stand in for factories.
+
+    Raises ResourceError for a name that no handler asks for: it would be a slip of the pen.
+    """
+    if given is None:
+        return flow.shared
+    if isinstance(given, Resources):
+        return given
     known = {name for node in flow.nodes.values() for name in node.handler.resources}
     known.update(flow.registry.resources)
     for name in given:
@@ -264,6 +265,7 @@ def _refuse_unknown(flow: Flow, given: Iterable[str]) -> None:
                 f"no handler of flow '{flow.name}' asks for a resource '{name}'"
                 + suggest(name, sorted(known))
             )
+    return Resources(flow.registry, flow.resources, **given)
 
 
 def _storable(text: object) -> str:

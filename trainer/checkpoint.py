@@ -6,7 +6,6 @@ detected by its manifest, and the checkpoint before it is used instead.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsmbot.doctor.weights import sha256
 from fsmbot.errors import ConfigError
 
 MANIFEST = "manifest.json"
@@ -70,7 +70,7 @@ def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _write_manifest(folder: Path) -> None:
-    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    sums = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(sums, indent=1))
 
 
@@ -82,16 +82,11 @@ def _sync(path: Path) -> None:
         os.close(number)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def is_whole(folder: Path) -> bool:
     """Say whether every file of the manifest is there and unaltered."""
     try:
         sums = json.loads((folder / MANIFEST).read_text())
-        return bool(sums) and all(_sha256(folder / name) == total for name, total in sums.items())
+        return bool(sums) and all(sha256(folder / name) == total for name, total in sums.items())
     except (OSError, ValueError, AttributeError, TypeError):
         return False
 

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from fsmbot.doctor.decode import Decoding
 from fsmbot.doctor.prompt import SYSTEM
-from fsmbot.errors import ConfigError, Problem
+from fsmbot.errors import ConfigError, Problem, listed
 from fsmbot.settings import describe, explain, suggest
 from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
 
@@ -172,16 +172,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     reader = _Reader(problems)
     config = reader.convert(Config, tree, "")
     if reader.problems:
-        raise ConfigError(_joined(str(path), reader.problems))
+        raise ConfigError(listed(str(path), reader.problems))
     config = dataclasses.replace(config, folder=str(path.resolve().parent))
     for override in overrides:
         config = _override(config, override)
     return _whole(config, str(path))
-
-
-def _joined(path: str, problems: Sequence[Problem]) -> str:
-    lines = sorted(set(problems))
-    return "\n".join(f"{path}:{p.line}:{p.column}: {p.message}" for p in lines)
 
 
 class _Reader:

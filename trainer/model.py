@@ -6,7 +6,8 @@ peft makes and saves the adapter; its forward pass is replaced by one that reads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
-from fsmbot.errors import ConfigError, DoctorError, MissingExtra
+from fsmbot.errors import ConfigError, DoctorError
 from trainer.config import Config
 from trainer.flat import IMPLEMENTATION, flat_attention, flatten, register
 from trainer.kernels import make_functions
@@ -86,24 +87,25 @@ class Learner:
 
 
 def load_tokenizer(config: Config) -> Any:
-    """Load the base's tokenizer alone; raises ConfigError."""
-    try:
+    """Load the base's tokenizer alone; raises ConfigError, MissingExtra."""
+    with _named_in_config():
         return load_base_tokenizer(config.base.id, config.base.revision)
-    except MissingExtra:
-        raise
-    except DoctorError as error:
-        raise ConfigError(f"base.id: {error}") from error
 
 
 def load_learner(config: Config, *, device: str = "") -> Learner:
     """Load the base in 4 bits and put a fresh adapter on it; raises ConfigError, MissingExtra."""
-    try:
+    with _named_in_config():
         base = load_base(config.base.id, config.base.revision, device=device, compute=config.base.compute)
-    except MissingExtra:
-        raise
+    return Learner(config, base)
+
+
+@contextmanager
+def _named_in_config() -> Iterator[None]:
+    """A base that cannot be had is a mistake in the configuration."""
+    try:
+        yield
     except DoctorError as error:
         raise ConfigError(f"base.id: {error}") from error
-    return Learner(config, base)
 
 
 def _with_lora(model: Any, config: Config) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsmbot.errors import ConfigError, MissingExtra
+from fsmbot.errors import ConfigError, MissingExtra, first_line
 from trainer.config import Source
 
 FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
@@ -119,9 +119,8 @@ def _hub(source: Source) -> Iterator[tuple[int, Any]]:
     try:
         loaded = datasets.load_dataset(source.hub, split=source.split, revision=source.revision or None)
     except Exception as error:  # the hub's client raises of many kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"data set '{source.hub}' cannot be had: {first}; check the id and the network, log in with "
-            "`hf auth login` if it is gated, or download it and name the file with `path:`"
+            f"data set '{source.hub}' cannot be had: {first_line(error)}; check the id and the network, "
+            "log in with `hf auth login` if it is gated, or download it and name the file with `path:`"
         ) from error
     yield from enumerate(loaded, 1)

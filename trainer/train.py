@@ -14,7 +14,7 @@ from fsmbot.errors import ConfigError
 from trainer.checkpoint import write_whole
 from trainer.config import Config, load_config, to_dict
 from trainer.data import Prepared, prepare
-from trainer.loop import Run, total_steps, train
+from trainer.loop import Run, out_of_patience, total_steps, train
 from trainer.model import Learner, load_learner, load_tokenizer
 from trainer.preview import render
 from trainer.report import Progress, draw_losses
@@ -43,7 +43,7 @@ def run_training(
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress(output)
     run = train(config, learner, data, progress, resume=resume)
-    if run.step >= total_steps(config, data) or run.worse:
+    if run.step >= total_steps(config, data) or out_of_patience(run, config):
         finish(config, learner, run, progress)
     return output
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from fsmbot.errors import ConfigError
+from fsmbot.errors import ConfigError, listed
 from fsmbot.yamltree import read_tree
 from trainer.corpora import Corpus, Side
 
@@ -57,8 +57,7 @@ def read_config(path: Path) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; name a YAML file") from error
     if problems or tree is None:
-        lines = [f"{path}:{p.line}:{p.column}: {p.message}" for p in problems]
-        raise ConfigError("\n".join(lines) or f"{path}:1:1: the file is empty")
+        raise ConfigError(listed(str(path), problems) or f"{path}:1:1: the file is empty")
     try:
         config = msgspec.convert(tree.plain(), Config)
     except msgspec.ValidationError as error:

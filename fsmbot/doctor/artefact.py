@@ -10,7 +10,7 @@ import msgspec
 
 from fsmbot.doctor import prompt
 from fsmbot.doctor.decode import Decoding
-from fsmbot.errors import DoctorError
+from fsmbot.errors import DoctorError, first_line
 
 CARD = "doctor.json"
 ADAPTER = "adapter_model.safetensors"
@@ -92,9 +92,8 @@ def with_adapter(model: Any, folder: Path) -> Any:
     except ImportError:
         raise
     except Exception as error:  # safetensors, torch and peft raise their own kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DoctorError(
-            f"the adapter in '{folder}' cannot be used: {first}; it is damaged or was trained "
+            f"the adapter in '{folder}' cannot be used: {first_line(error)}; it is damaged or was trained "
             "for another base: have the trainer write it again"
         ) from error
 

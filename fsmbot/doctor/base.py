@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fsmbot.doctor.quiet import quiet
 from fsmbot.doctor.weights import DEFAULT_BASE, Report, quantized_folder, read_manifest, silent
-from fsmbot.errors import DoctorError, MissingExtra
+from fsmbot.errors import DoctorError, MissingExtra, first_line
 
 Compute = Literal["", "float32", "float16", "bfloat16"]
 LOCAL_REVISION = "local"
@@ -143,8 +143,7 @@ def _compute_in(model: Any, dtype: Any) -> None:
 
 
 def _unreadable(name: str, folder: Path, error: Exception) -> DoctorError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return DoctorError(
-        f"the base model '{name}' in {folder} cannot be loaded: {first}; "
+        f"the base model '{name}' in {folder} cannot be loaded: {first_line(error)}; "
         "it must be a causal language model of transformers with safetensors weights"
     )

@@ -13,9 +13,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from fsmbot.doctor import LocalDoctor  # noqa: E402
 from fsmbot.doctor.base import load_base  # noqa: E402
 from fsmbot.errors import ConfigError  # noqa: E402
 from trainer import loop  # noqa: E402
+from trainer import train as training  # noqa: E402
 from trainer.config import BaseModel, Config, Data, Lora, Source, Steps  # noqa: E402
 from trainer.data import Prepared, prepare  # noqa: E402
 from trainer.model import Learner, load_learner  # noqa: E402
@@ -181,3 +183,26 @@ def test_a_run_that_diverges_stops_and_says_what_to_change(
     with pytest.raises(ConfigError, match=r"step 1: the loss is nan .* --set optimizer\.lr="):
         run(config)
     assert not (Path(config.output) / "checkpoints").exists()
+
+
+def test_a_finished_run_is_a_doctor_that_the_bot_loads(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output folder is whole: adapter, card, resolved configuration, rows and picture."""
+    monkeypatch.setattr(training, "load_config", lambda *_: config)
+    folder = training.run_training(Path("c.yaml"))
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    assert files == {
+        "adapter_config.json", "adapter_model.safetensors", "config.json", "doctor.json", "loss.png",
+        "training.jsonl",
+    }  # fmt: skip
+    doctor = LocalDoctor(adapter=folder, device="cpu")
+    assert list(doctor.answer("What helps?", max_new_tokens=4))
+    assert doctor.status.endswith("nf4 + adapter")
+
+
+def test_a_run_stopped_early_is_no_doctor_yet(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C leaves checkpoints to resume from, also after an evaluation that was worse."""
+    monkeypatch.setattr(training, "load_config", lambda *_: config)
+    monkeypatch.setattr(training, "train", lambda *_, **__: loop.Run(step=4, best=1.0, worse=1))
+    assert not (training.run_training(Path("c.yaml")) / "doctor.json").exists()
