@@ -49,6 +49,19 @@ class BaseModel:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A share of a source that a hash picks: the same rows in every run, whatever their order.
+
+    by: the column that is hashed ("" for the question), so that rows which agree in it stay together.
+    start, end: rows whose hash, as a number from 0 to 1, lies between them.
+    """
+
+    by: str = ""
+    start: Share = 0.0
+    end: Share = 1.0
+
+
+@dataclass(frozen=True)
 class Source:
     """One file or hub data set of dialogues.
 
@@ -56,7 +69,8 @@ class Source:
     of a data set, with its split and revision. question and answer name the columns.
     rows: take only so many, picked by the seed (0: all). weight: how often a row is seen an epoch
     (0.5: every other epoch, on average). where: keep only rows whose column has one of the values.
-    max_answer_words: leave out rows with longer answers (0: keep all).
+    max_answer_words: leave out rows with longer answers (0: keep all). part: keep only a share, so
+    that one file can give rows to learn from and others to test on.
     """
 
     path: str = ""
@@ -69,23 +83,26 @@ class Source:
     weight: Weight = 1.0
     where: dict[str, list[str]] = field(default_factory=dict)
     max_answer_words: Count = 0
+    part: Part = field(default_factory=Part)
 
 
 @dataclass(frozen=True)
 class Data:
     """What is learnt from.
 
+    train; eval: held out, looked at on the way, chooses the best; test: held out, for `evaluate` alone.
     max_tokens: of one dialogue, prompt and answer together. system: what stands before each
-    dialogue ("" for nothing). allow_shared: whether a question may stand in
-    both train and eval. sentence_ends: cut answers back to their last full sentence, and leave out
-    those without one.
+    dialogue ("" for nothing). shared: what happens to a question of train that is held out as well:
+    an error, left out of train, or learnt all the same. sentence_ends: cut answers back to their last
+    full sentence, and leave out those without one.
     """
 
     train: list[Source] = field(default_factory=list)
     eval: list[Source] = field(default_factory=list)
+    test: list[Source] = field(default_factory=list)
     max_tokens: Annotated[int, Meta(ge=16)] = 256
     system: str = SYSTEM
-    allow_shared: bool = False
+    shared: Literal["refuse", "drop", "allow"] = "refuse"
     sentence_ends: bool = True
 
 
@@ -252,7 +269,7 @@ def _whole(config: Config, path: str) -> Config:
     """Refuse what no single field shows to be wrong."""
     if not config.data.train:
         raise ConfigError(f"{path}: data.train names nothing to learn from; add a `- path:` or `- hub:`")
-    for source in [*config.data.train, *config.data.eval]:
+    for source in [*config.data.train, *config.data.eval, *config.data.test]:
         if bool(source.path) == bool(source.hub):
             raise ConfigError(f"{path}: a source has either `path` or `hub`; found {source}")
     if config.steps.micro_tokens < config.data.max_tokens:

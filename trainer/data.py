@@ -60,33 +60,49 @@ class Prepared:
 
 
 def prepare(config: Config, prompt: Prompt) -> Prepared:
-    """Read, check and encode all sources; raises ConfigError that names the file or the id."""
-    folder, data = Path(config.folder), config.data
+    """Read, check and encode all sources; raises ConfigError that names the file or the id.
+
+    The examples held out are shuffled by the seed, so that the first of them stand for all.
+    """
     reports: list[Report] = []
-    seen: dict[str, str] = {}
-    train, weights = [], []
-    for source in data.train:
+    held, keys = read_held(config, reports)
+    examples = [e for d, report in held for e in _encode(d, prompt, config, report)]
+    random.Random(config.seed).shuffle(examples)
+    train, weights, seen = [], [], set[str]()
+    shared: list[tuple[str, str]] = []
+    for source in config.data.train:
         report = Report(source.hub or source.path)
         reports.append(report)
-        dialogues = read_dialogues(source, folder, config.seed, report, seen)
-        examples = _encode(dialogues, prompt, config, report)
-        train += examples
-        weights += [source.weight] * len(examples)
-    held: list[Example] = []
-    for source in data.eval:
-        report = Report(f"{source.hub or source.path} (eval)")
-        reports.append(report)
-        dialogues = read_dialogues(source, folder, config.seed, report, {})
-        _refuse_shared(dialogues, seen, config)
-        held += _encode(dialogues, prompt, config, report)
+        dialogues = read_dialogues(source, Path(config.folder), config.seed, report, seen)
+        dialogues = _without_shared(dialogues, keys, config.data.shared, report, shared)
+        encoded = _encode(dialogues, prompt, config, report)
+        train += encoded
+        weights += [source.weight] * len(encoded)
+    if shared:
+        raise _shared(shared)
     if not train:
         raise ConfigError("no dialogue is left to learn from:\n" + "\n".join(r.line() for r in reports))
-    return Prepared(train, weights, held, reports, _digest(train, weights, held))
+    return Prepared(train, weights, examples, reports, _digest(train, weights, examples))
 
 
-def read_dialogues(
-    source: Source, folder: Path, seed: int, report: Report, seen: dict[str, str]
-) -> list[Dialogue]:
+def read_held(
+    config: Config, reports: list[Report]
+) -> tuple[list[tuple[list[Dialogue], Report]], dict[str, str]]:
+    """Return eval's dialogues, source by source, and the places of all questions of eval and test."""
+    held: list[tuple[list[Dialogue], Report]] = []
+    keys: dict[str, str] = {}
+    for name, sources in (("eval", config.data.eval), ("test", config.data.test)):
+        for source in sources:
+            report = Report(f"{source.hub or source.path} ({name})")
+            dialogues = read_dialogues(source, Path(config.folder), config.seed, report, set())
+            keys |= {question_key(d.question): d.place for d in dialogues}
+            if name == "eval":
+                reports.append(report)
+                held.append((dialogues, report))
+    return held, keys
+
+
+def read_dialogues(source: Source, folder: Path, seed: int, report: Report, seen: set[str]) -> list[Dialogue]:
     """Return the usable dialogues of a source: not empty, not there already, not too long."""
     rows = list(_wanted(read_rows(source, folder), source, report))
     if source.rows and source.rows < len(rows):
@@ -95,12 +111,11 @@ def read_dialogues(
         rows = [rows[i] for i in kept]
     dialogues = []
     for row in rows:
-        key = question_key(row.question)
-        answer = hashlib.sha256(row.answer.encode("utf-8", "replace")).hexdigest()
-        if f"{key}|{answer}" in seen:
+        key = f"{question_key(row.question)}|{_sha256(row.answer)}"
+        if key in seen:
             report.counts["duplicate"] += 1
             continue
-        seen[f"{key}|{answer}"] = seen[key] = row.place
+        seen.add(key)
         dialogues.append(Dialogue(row.question, row.answer, row.place))
     return dialogues
 
@@ -115,6 +130,8 @@ def _wanted(rows: Iterator[Row], source: Source, report: Report) -> Iterator[Row
             report.counts["not asked for"] += 1
         elif source.max_answer_words and len(row.answer.split()) > source.max_answer_words:
             report.counts["answer too long"] += 1
+        elif not source.part.start <= _hash_share(row, source.part.by) < source.part.end:
+            report.counts["of another part"] += 1
         else:
             yield row
 
@@ -124,15 +141,43 @@ def question_key(question: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in question.lower()).split())
 
 
-def _refuse_shared(dialogues: Sequence[Dialogue], seen: dict[str, str], config: Config) -> None:
-    """A question in both train and eval would flatter the evaluation."""
-    shared = [d for d in dialogues if question_key(d.question) in seen]
-    if shared and not config.data.allow_shared:
-        first = shared[0]
-        raise ConfigError(
-            f"{len(shared)} questions of eval stand in train too, the first at {first.place} and at "
-            f"{seen[question_key(first.question)]}; remove them, or set data.allow_shared: true"
-        )
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _hash_share(row: Row, column: str) -> float:
+    """Return a number from 0 to below 1 that the text of a column settles."""
+    if column and column not in row.columns:
+        raise ConfigError(f"{row.place}: part.by names no column of text: '{column}'")
+    text = row.columns[column] if column else question_key(row.question)
+    return int(_sha256(text)[:8], 16) / 16**8
+
+
+def _without_shared(
+    dialogues: Sequence[Dialogue],
+    held: dict[str, str],
+    policy: str,
+    report: Report,
+    shared: list[tuple[str, str]],
+) -> list[Dialogue]:
+    """Return what may be learnt; a question that is held out as well would flatter the evaluation."""
+    if policy == "allow":
+        return list(dialogues)
+    found = [(d, held.get(question_key(d.question))) for d in dialogues]
+    both = [(d.place, place) for d, place in found if place]
+    if policy == "drop":
+        report.counts["held out"] += len(both)
+    else:
+        shared += both
+    return [d for d, place in found if not place]
+
+
+def _shared(places: Sequence[tuple[str, str]]) -> ConfigError:
+    train, held = places[0]
+    return ConfigError(
+        f"{len(places)} questions of train are held out too, the first at {train} and at {held}; "
+        "remove them, or leave them out of train with data.shared: drop"
+    )
 
 
 def _encode(dialogues: Sequence[Dialogue], prompt: Prompt, config: Config, report: Report) -> list[Example]:

@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 
 from fsmbot.doctor.prompt import Prompt
 from fsmbot.errors import ConfigError
-from trainer.config import Config, Data, Source
-from trainer.data import Report, prepare, question_key
+from trainer.config import Config, Data, Part, Source
+from trainer.data import Report, prepare, question_key, read_dialogues
 from trainer.preview import render
 from trainer.rows import read_rows
 
@@ -108,16 +108,37 @@ def test_a_long_answer_keeps_its_question_and_ends_with_a_sentence(tmp_path: Pat
     assert text.endswith("Drink water now.<|im_end|>")
 
 
-def test_a_question_in_train_and_eval_is_an_error_unless_allowed(tmp_path: Path, tokenizer: Any) -> None:
-    """However it is spelt; the message names both places."""
+@pytest.mark.parametrize("side", ["eval", "test"])
+def test_a_question_that_is_held_out_too_is_an_error_unless_allowed(
+    tmp_path: Path, tokenizer: Any, side: str
+) -> None:
+    """However it is spelt; the message names both places; `drop` learns the others, `allow` all."""
     train = write(tmp_path / "train.jsonl")
-    held = write(tmp_path / "eval.jsonl", [{"input": "what HELPS", "output": "Sleep."}])
+    held = write(tmp_path / "held.jsonl", [{"input": "what HELPS", "output": "Sleep."}])
     prompt = Prompt(tokenizer, "Be kind.")
-    with pytest.raises(
-        ConfigError, match=r"1 questions of eval stand in train too, .*eval\.jsonl:1 and at .*train\.jsonl:1"
-    ):
-        prepare(config_of(tmp_path, train, eval=[held]), prompt)
-    assert prepare(config_of(tmp_path, train, eval=[held], allow_shared=True), prompt).eval
+    places = r"1 questions of train are held out too, .*train\.jsonl:1 and at .*held\.jsonl:1"
+    with pytest.raises(ConfigError, match=places):
+        prepare(config_of(tmp_path, train, **{side: [held]}), prompt)
+    dropped = prepare(config_of(tmp_path, train, **{side: [held]}, shared="drop"), prompt)
+    assert len(dropped.train) == 1
+    assert dropped.reports[-1].counts["held out"] == 1
+    assert len(prepare(config_of(tmp_path, train, **{side: [held]}, shared="allow"), prompt).train) == 2
+
+
+def test_parts_of_a_file_share_no_row_and_leave_none_out(tmp_path: Path, tokenizer: Any) -> None:
+    """Rows that agree in the hashed column stay together, so whole pages can be held out."""
+    rows = [{"input": f"Q{i}?", "output": f"Answer {i}.", "page": str(i % 20)} for i in range(100)]
+    source = write(tmp_path / "a.jsonl", rows)
+    sides = []
+    for start, end in ((0.0, 0.3), (0.3, 1.0)):
+        part = dataclasses.replace(source, part=Part("page", start, end))
+        sides.append(read_dialogues(part, tmp_path, 1, Report("a"), set()))
+    pages = [{int(d.question[1:-1]) % 20 for d in side} for side in sides]
+    assert pages[0] & pages[1] == set()
+    assert pages[0] | pages[1] == set(range(20))
+    assert sum(map(len, sides)) == 100
+    with pytest.raises(ConfigError, match=r"a\.jsonl:1: part\.by names no column of text: 'url'"):
+        read_dialogues(dataclasses.replace(source, part=Part("url")), tmp_path, 1, Report("a"), set())
 
 
 def test_questions_are_the_same_whatever_their_case_and_marks() -> None:
