@@ -48,6 +48,8 @@ def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
 
     Raises ConfigError when the disk does not take it; what was there before stays.
     """
+    from safetensors import SafetensorError
+
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -60,13 +62,18 @@ def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
             shutil.rmtree(final)
         temporary.rename(final)
         _sync(final.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise ConfigError(
-            f"{final} cannot be written: {error.strerror or error}; free some space or name another "
-            "--set output=FOLDER, then go on with --resume"
-        ) from error
+        raise unwritable(final, error) from error
     return final
+
+
+def unwritable(path: Path, error: Exception) -> ConfigError:
+    """Return what to say when a disk is full, or read-only."""
+    return ConfigError(
+        f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; the last checkpoint is "
+        "whole: free some space or name another --set output=FOLDER, then go on with --resume"
+    )
 
 
 def _write_manifest(folder: Path) -> None:
@@ -107,9 +114,21 @@ def latest(folder: Path, say: Callable[[str], None]) -> Path | None:
     return None
 
 
-def tidy(folder: Path, keep: int) -> None:
-    """Remove what an interrupted write left, and all but the newest `keep` checkpoints."""
-    for path in folder.glob(".step-*.tmp"):
+def tidy(folder: Path, keep: int, best: Path) -> None:
+    """Remove what an interrupted write left, all but the newest `keep` checkpoints, and old bests.
+
+    To be called after a checkpoint that knows `best`, so that no checkpoint's best is ever missing.
+    """
+    known = {best.name, *(_best_of(path) for path in sorted(folder.glob("step-*"))[-keep:])}
+    gone = [*folder.glob(".*.tmp"), *sorted(folder.glob("step-*"))[:-keep]]
+    gone += [path for path in folder.glob("best-*") if path.name not in known]
+    for path in gone:
         shutil.rmtree(path, ignore_errors=True)
-    for path in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+
+
+def _best_of(path: Path) -> str:
+    """Return the name of the best adapter that a checkpoint refers to, or "" if it cannot be read."""
+    try:
+        return f"best-{json.loads((path / FACTS).read_text())['best_step']:06d}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

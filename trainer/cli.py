@@ -43,13 +43,20 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
 def _train_options(parser: argparse.ArgumentParser) -> None:
     _config_options(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last whole checkpoint")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="KEY",
+        help="with --resume: a key that may have changed, such as optimizer.lr or data.files",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, train nothing")
+    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard as well")
 
 
 def _train(args: argparse.Namespace) -> None:
-    from trainer.train import run_training
+    from trainer.train import Options, run_training
 
-    run_training(args.config, args.overrides, resume=args.resume, dry_run=args.dry_run)
+    allow = frozenset(key.strip() for keys in args.allow for key in keys.split(","))
+    options = Options(args.resume, allow, args.dry_run, args.tensorboard)
+    run_training(args.config, args.overrides, options)
 
 
 def _preview_options(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +70,23 @@ def _preview(args: argparse.Namespace) -> None:
     preview(args.config, args.overrides, rows=args.rows, color=sys.stdout.isatty())
 
 
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    from trainer.devices import DEVICES
+
+    _config_options(parser)
+    known = ", ".join(DEVICES)
+    parser.add_argument("--device", default="", help=f"one of {known} (default: this machine's)")
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from trainer.plan import plan
+
+    print(plan(args.config, args.overrides, device=args.device))
+
+
 COMMANDS = {
     "train": Command("fine-tune the doctor as a configuration says", _train_options, _train),
+    "plan": Command("estimate memory and time before anything is loaded", _plan_options, _plan),
     "preview": Command("show examples with the learnt tokens marked", _preview_options, _preview),
     "vectors": Command("train word vectors and the medical gate", _vectors_options, _vectors),
 }

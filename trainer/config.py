@@ -66,7 +66,8 @@ class Source:
     """One file or hub data set of dialogues.
 
     path: a .jsonl, .jsonl.gz, .parquet or .csv file, relative to the configuration; or hub: the id
-    of a data set, with its split and revision. question and answer name the columns.
+    of a data set, with its split and revision. name, licence: what the model card says of it.
+    question and answer name the columns.
     rows: take only so many, picked by the seed (0: all). weight: how often a row is seen an epoch
     (0.5: every other epoch, on average). where: keep only rows whose column has one of the values.
     max_answer_words: leave out rows with longer answers (0: keep all). part: keep only a share, so
@@ -77,6 +78,8 @@ class Source:
     hub: str = ""
     split: str = "train"
     revision: str = ""
+    name: str = ""
+    licence: str = ""
     question: str = "input"
     answer: str = "output"
     rows: Count = 0
@@ -84,6 +87,11 @@ class Source:
     where: dict[str, list[str]] = field(default_factory=dict)
     max_answer_words: Count = 0
     part: Part = field(default_factory=Part)
+
+    @property
+    def label(self) -> str:
+        """What reports and cards call it."""
+        return self.name or self.hub or Path(self.path).name
 
 
 @dataclass(frozen=True)
@@ -160,9 +168,15 @@ class Steps:
 
 @dataclass(frozen=True)
 class Config:
-    """One training run. output: the folder that becomes the doctor, relative to the working folder."""
+    """One training run.
+
+    output: the folder that becomes the doctor, relative to the working folder (runs/NAME by default).
+    licence: of the adapter; notes: a paragraph on its limits; both for the model card.
+    """
 
     name: str = "doctor"
+    licence: str = ""
+    notes: str = ""
     output: str = ""
     seed: Count = 1
     base: BaseModel = field(default_factory=BaseModel)

@@ -71,7 +71,7 @@ def prepare(config: Config, prompt: Prompt) -> Prepared:
     train, weights, seen = [], [], set[str]()
     shared: list[tuple[str, str]] = []
     for source in config.data.train:
-        report = Report(source.hub or source.path)
+        report = Report(source.label)
         reports.append(report)
         dialogues = read_dialogues(source, Path(config.folder), config.seed, report, seen)
         dialogues = _without_shared(dialogues, keys, config.data.shared, report, shared)
@@ -93,7 +93,7 @@ def read_held(
     keys: dict[str, str] = {}
     for name, sources in (("eval", config.data.eval), ("test", config.data.test)):
         for source in sources:
-            report = Report(f"{source.hub or source.path} ({name})")
+            report = Report(f"{source.label} ({name})")
             dialogues = read_dialogues(source, Path(config.folder), config.seed, report, set())
             keys |= {question_key(d.question): d.place for d in dialogues}
             if name == "eval":

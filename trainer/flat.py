@@ -68,7 +68,7 @@ class FlatAttention:
 
     def __init__(self) -> None:
         self.batch: FlatBatch | None = None
-        self._masks: dict[tuple[int, int], Any] = {}
+        self._masks: dict[int, Any] = {}
 
     def __call__(
         self,
@@ -122,14 +122,19 @@ class FlatAttention:
         return out.view(1, heads, length, width)
 
     def _mask(self, length: int, seen: int, like: Any) -> Any:
-        """Return (length, seen): 0 where a query may look, minus infinity where it may not."""
+        """Return (length, seen): 0 where a query may look, minus infinity where it may not.
+
+        All masks with as many places before the first query are corners of one, which grows as needed.
+        """
         import torch
 
-        if (length, seen) not in self._masks:
-            blocked = torch.ones(length, seen, dtype=torch.bool).triu(1 + seen - length)
-            mask = torch.zeros(length, seen).masked_fill_(blocked, -math.inf)
-            self._masks[length, seen] = mask.to(like.device)
-        return self._masks[length, seen]
+        before = seen - length
+        mask = self._masks.get(before)
+        if mask is None or len(mask) < length or mask.device != like.device:
+            blocked = torch.ones(length, seen, dtype=torch.bool, device=like.device).triu(1 + before)
+            mask = torch.zeros(length, seen, device=like.device).masked_fill_(blocked, -math.inf)
+            self._masks[before] = mask
+        return mask[:length, :seen]
 
 
 flat_attention = FlatAttention()

@@ -71,6 +71,7 @@ def make_functions() -> tuple[Any, Any]:
         @staticmethod
         def backward(ctx: Any, scale: torch.Tensor) -> tuple[Any, ...]:
             (gradient,) = ctx.saved_tensors
-            return gradient * scale.to(gradient.dtype), None, None, None
+            # in float32: float16's scale by itself may be more than float16 can hold
+            return (gradient.float() * scale).to(gradient.dtype), None, None, None
 
     return LoraLinear, AnswerLoss

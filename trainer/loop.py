@@ -3,16 +3,14 @@
     load -> resume -> for each step: batch, loss, backward, clip, step -> evaluate -> save
 
 One optimizer step sees `steps.batch` dialogues. Their losses are summed over answer tokens and divided
-once by how many there are, so that splitting a batch into parts changes nothing but rounding.
+once by how many there are, so that splitting a batch into parts, or over processes, changes nothing
+but rounding.
 """
 
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,64 +21,87 @@ from trainer import checkpoint
 from trainer.config import Config, to_dict
 from trainer.data import Prepared
 from trainer.model import Learner
-from trainer.report import Progress
+from trainer.report import Reporter
+from trainer.resume import refuse_changes
 from trainer.schedule import Stream, batches_per_epoch, learning_rate, micro_batches
+from trainer.stopping import memory_advice, stop_signal
+from trainer.team import Team
+
+MOST_SKIPPED = 50
+"""Steps in a row that float16 may overflow while its scale is found."""
 
 
 @dataclass
 class Run:
-    """Where a run stands: all that a checkpoint keeps besides the tensors."""
+    """Where a run stands: all that a checkpoint keeps besides the tensors.
+
+    worse: evaluations since the best one. skipped: steps in a row that overflowed in float16.
+    scaler: the state of float16's loss scale.
+    """
 
     step: int = 0
     tokens: int = 0
     best: float = math.inf
     best_step: int = -1
     worse: int = 0
+    skipped: int = 0
+    scaler: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     data: str = ""
 
 
-def train(config: Config, learner: Learner, data: Prepared, progress: Progress, *, resume: bool) -> Run:
+class Job:
+    """What a run works with: configuration, model, data, optimizer, processes, and who reports."""
+
+    def __init__(
+        self, config: Config, learner: Learner, data: Prepared, reporter: Reporter, team: Team | None = None
+    ) -> None:
+        import torch
+
+        self.config, self.learner, self.data, self.reporter = config, learner, data, reporter
+        self.team = team or Team(learner.device.type)
+        self.team.check(config.steps.batch)
+        self.optimizer = make_optimizer(config, learner)
+        self.scaler = torch.amp.GradScaler(  # float16 has too small a range for gradients as they are
+            learner.device.type, enabled=learner.compute == torch.float16
+        )
+        self.steps = total_steps(config, data)
+        self.checkpoints = Path(config.output) / "checkpoints"
+
+
+def train(job: Job, *, resume: bool = False, allow: frozenset[str] = frozenset()) -> Run:
     """Train to the end, or to the first Ctrl-C; returns where the run stands.
 
+    resume: go on from the last checkpoint. allow: what may have changed since, by name.
     Raises ConfigError for a run that cannot be resumed or has gone wrong (NaN, out of memory).
     """
-    import torch
-
-    folder = Path(config.output) / "checkpoints"
-    steps = total_steps(config, data)
-    optimizer = make_optimizer(config, learner)
-    run = Run(config=to_dict(config), data=data.digest)
-    if resume:
-        run = restore(folder, config, data, learner, optimizer, progress)
-    stream = Stream(data.weights, config.steps.batch, config.seed)
-    progress.begin(run.step, steps)
+    config, learner, team = job.config, job.learner, job.team
+    run = restore(job, allow) if resume else Run(config=to_dict(config), data=job.data.digest)
+    stream = Stream(job.data.weights, config.steps.batch, config.seed)
+    job.reporter.begin(run.step, job.steps)
+    stopped = False
     with stop_signal() as stopping:
-        while run.step < steps and not stopping.is_set() and not out_of_patience(run, config):
+        while run.step < job.steps and not stopped and not out_of_patience(run, config):
             started = time.monotonic()
-            batch = [data.train[index] for index in stream.batch(run.step)]
+            batch = [job.data.train[index] for index in stream.batch(run.step)]
             rate = learning_rate(
-                run.step, steps, config.optimizer.lr, config.optimizer.warmup, config.optimizer.final
+                run.step, job.steps, config.optimizer.lr, config.optimizer.warmup, config.optimizer.final
             )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = backward(learner, batch, config)
-            norm = float(torch.nn.utils.clip_grad_norm_(learner.parameters, config.optimizer.clip))
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise diverged(run.step, loss, norm, rate)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            with memory_advice(config, run.step):
+                loss = backward(job, batch)
+            loss, stops = team.add_gradients(learner.parameters, loss, float(stopping.is_set()))
+            norm = step(job, run, loss, rate)
             run.step += 1
             tokens = sum(len(example.ids) for example in batch)
             run.tokens += tokens
-            progress.step(run.step, loss, rate, norm, tokens, time.monotonic() - started)
-            if due(run.step, config.steps.evaluate, steps) and data.eval:
-                judge(run, learner, data.eval[: config.steps.eval_rows or None], config, progress)
-            if due(run.step, config.steps.checkpoint, steps):
-                keep(folder, run, learner, optimizer, config)
-    if run.step < steps and stopping.is_set():
-        keep(folder, run, learner, optimizer, config)
-        progress.say(f"stopped after step {run.step} of {steps}; go on with --resume")
+            job.reporter.step(run.step, loss, rate, norm, tokens, time.monotonic() - started)
+            stopped = stops > 0  # all processes agree on the step after which they stop
+            if due(run.step, config.steps.evaluate, job.steps) and job.data.eval:
+                judge(job, run)
+            if stopped or due(run.step, config.steps.checkpoint, job.steps):
+                keep(job, run)
+    if run.step < job.steps and stopped:
+        job.reporter.say(f"stopped after step {run.step} of {job.steps}; go on with --resume")
     return run
 
 
@@ -107,29 +128,56 @@ def make_optimizer(config: Config, learner: Learner) -> Any:
     return torch.optim.AdamW(learner.parameters, foreach=True, **settings)
 
 
-def backward(learner: Learner, batch: list[Example], config: Config) -> float:
-    """Run a batch forward and backward; return its mean loss over answer tokens, in nats."""
-    answers = sum(sum(example.answer) for example in batch)
+def backward(job: Job, batch: list[Example]) -> float:
+    """Run this process's share of a batch forward and backward.
+
+    Returns its part of the batch's mean loss over answer tokens, in nats.
+    """
+    answers = sum(sum(example.answer) for example in batch)  # of all processes
     total = 0.0
-    for part in micro_batches(batch, config.steps.micro_tokens, learner.prefix):
-        loss = learner.loss(part) / answers
-        loss.backward()
+    for part in micro_batches(job.team.share(batch), job.config.steps.micro_tokens, job.learner.prefix):
+        loss = job.learner.loss(part) / answers
+        job.scaler.scale(loss).backward()
         total += float(loss.detach())
     return total
 
 
-def evaluate(learner: Learner, examples: list[Example], config: Config) -> float:
+def step(job: Job, run: Run, loss: float, rate: float) -> float:
+    """Clip the gradient and move the parameters; return the gradient's norm before clipping.
+
+    Raises ConfigError when the numbers are none any more.
+    """
+    import torch
+
+    for group in job.optimizer.param_groups:
+        group["lr"] = rate
+    job.scaler.unscale_(job.optimizer)
+    norm = float(torch.nn.utils.clip_grad_norm_(job.learner.parameters, job.config.optimizer.clip))
+    overflow = not math.isfinite(norm)
+    run.skipped = run.skipped + 1 if overflow else 0
+    if not math.isfinite(loss) or (overflow and not 0 < run.skipped < MOST_SKIPPED * job.scaler.is_enabled()):
+        raise diverged(run.step, loss, norm, rate)
+    job.scaler.step(job.optimizer)  # leaves the step out after an overflow
+    job.scaler.update()
+    job.optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def evaluate(job: Job, examples: list[Example]) -> float:
     """Return the mean loss over answer tokens of held-out examples, in nats."""
     import torch
 
-    total, answers = 0.0, 0
+    sums = torch.zeros(2, dtype=torch.float64)
     # The model stays in training mode (there is no dropout): a forward pass in evaluation mode makes
     # bitsandbytes repack its weights on some CPUs, and training after it loses its gradients.
     with torch.no_grad():
-        for part in micro_batches(examples, config.steps.micro_tokens, learner.prefix):
-            total += float(learner.loss(part))
-            answers += sum(sum(example.answer) for example in part)
-    return total / max(1, answers)
+        for part in micro_batches(
+            job.team.share(examples), job.config.steps.micro_tokens, job.learner.prefix
+        ):
+            answers = sum(sum(example.answer) for example in part)
+            sums += torch.tensor([float(job.learner.loss(part)), answers], dtype=torch.float64)
+    loss, answers = job.team.total(sums.to(job.learner.device)).tolist()
+    return float(loss / max(1, answers))
 
 
 def due(step: int, every: int, steps: int) -> bool:
@@ -137,15 +185,21 @@ def due(step: int, every: int, steps: int) -> bool:
     return step == steps or (every > 0 and step % every == 0)
 
 
-def judge(run: Run, learner: Learner, held: list[Example], config: Config, progress: Progress) -> None:
+def judge(job: Job, run: Run) -> None:
     """Evaluate, and keep the adapter if it is the best so far."""
-    loss = evaluate(learner, held, config)
+    loss = evaluate(job, job.data.eval[: job.config.steps.eval_rows or None])
     better = loss < run.best
-    progress.evaluation(run.step, loss, better)
+    job.reporter.evaluation(run.step, loss, better)
     run.worse = 0 if better else run.worse + 1
     if better:
         run.best, run.best_step = loss, run.step
-        checkpoint.write_whole(Path(config.output) / "best", learner.save_adapter)
+        if job.team.main:
+            checkpoint.write_whole(best_adapter(job.checkpoints, run), job.learner.save_adapter)
+
+
+def best_adapter(checkpoints: Path, run: Run) -> Path:
+    """Return the folder of the best adapter so far."""
+    return checkpoints / f"best-{run.best_step:06d}"
 
 
 def out_of_patience(run: Run, config: Config) -> bool:
@@ -153,38 +207,45 @@ def out_of_patience(run: Run, config: Config) -> bool:
     return 0 < config.steps.patience <= run.worse
 
 
-def keep(folder: Path, run: Run, learner: Learner, optimizer: Any, config: Config) -> None:
+def keep(job: Job, run: Run) -> None:
     """Write a checkpoint: adapter, optimizer and random state, and where the run stands."""
     import torch
 
-    tensors = {f"adapter.{name}": value for name, value in learner.state().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    tensors["random"] = torch.get_rng_state()
-    checkpoint.save(folder, checkpoint.Checkpoint(tensors, vars(run)))
-    checkpoint.tidy(folder, config.steps.keep)
+    run.scaler = job.scaler.state_dict()
+    if job.team.main:
+        tensors = {f"adapter.{name}": value for name, value in job.learner.state().items()}
+        for index, state in job.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        tensors["random"] = torch.get_rng_state()
+        checkpoint.save(job.checkpoints, checkpoint.Checkpoint(tensors, vars(run)))
+        checkpoint.tidy(job.checkpoints, job.config.steps.keep, best_adapter(job.checkpoints, run))
+    job.team.wait()
 
 
-def restore(
-    folder: Path, config: Config, data: Prepared, learner: Learner, optimizer: Any, progress: Progress
-) -> Run:
-    """Go back to the last whole checkpoint; raises ConfigError if the run was another one."""
+def restore(job: Job, allow: frozenset[str]) -> Run:
+    """Go back to the last whole checkpoint, or to the beginning where there is none yet.
+
+    Raises ConfigError if the run was another one, or if every checkpoint is damaged.
+    """
     import torch
 
-    path = checkpoint.latest(folder, progress.say)
+    path = checkpoint.latest(job.checkpoints, job.reporter.say)
     if path is None:
-        raise ConfigError(f"{folder}: no whole checkpoint to resume from; start without --resume")
+        job.reporter.say(f"{job.checkpoints}: no checkpoint yet; starting from the beginning")
+        return Run(config=to_dict(job.config), data=job.data.digest)
     saved = checkpoint.load(path)
     run = Run(**saved.facts)
-    refuse_changes(run, config, data)
-    learner.load_state(_under("adapter.", saved.tensors))
+    refuse_changes(run.config, to_dict(job.config), run.data, job.data.digest, allow)
+    run.config, run.data = to_dict(job.config), job.data.digest
+    job.learner.load_state(_under("adapter.", saved.tensors))
     states: dict[int, dict[str, Any]] = {}
     for name, value in _under("optimizer.", saved.tensors).items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+    job.optimizer.load_state_dict({**job.optimizer.state_dict(), "state": states})
+    job.scaler.load_state_dict(run.scaler)
     torch.set_rng_state(saved.tensors["random"])
-    progress.say(f"resumed from {path}, after step {run.step}")
+    job.reporter.say(f"resumed from {path}, after step {run.step}")
     return run
 
 
@@ -193,42 +254,10 @@ def _under(start: str, tensors: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
 
 
-def refuse_changes(run: Run, config: Config, data: Prepared) -> None:
-    """A resumed run must be the same run; raises ConfigError that names what changed."""
-    now = to_dict(config)
-    changed = [key for key in now if key != "output" and now[key] != run.config.get(key)]
-    if changed:
-        raise ConfigError(
-            f"the configuration changed since the checkpoint in: {', '.join(changed)}; "
-            "take the change back, or train anew without --resume"
-        )
-    if run.data != data.digest:
-        raise ConfigError("the data changed since the checkpoint; bring the old files back, or train anew")
-
-
 def diverged(step: int, loss: float, norm: float, rate: float) -> ConfigError:
     """Return what to say when the numbers are no numbers any more."""
     return ConfigError(
         f"step {step + 1}: the loss is {loss} and the gradient's norm {norm}; the last checkpoint is "
-        f"whole. Lower the learning rate (now {rate:.1e}) with --set optimizer.lr={rate / 2:.1e}"
+        f"whole. Lower the learning rate (now {rate:.1e}) with --set optimizer.lr={rate / 2:.1e}, and go "
+        "on with --resume --allow optimizer.lr"
     )
-
-
-@contextmanager
-def stop_signal() -> Iterator[Any]:
-    """Turn Ctrl-C and SIGTERM into a flag, so that the step is finished; a second Ctrl-C stops at once."""
-    import threading
-
-    flag = threading.Event()
-
-    def stop(number: int, frame: Any) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

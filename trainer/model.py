@@ -45,7 +45,7 @@ class Learner:
         self._loss = _replace_forwards(self.model, self.compute)
         _use_flat_attention(base.model)
         if config.base.gradient_checkpointing:
-            base.model.gradient_checkpointing_enable({"use_reentrant": False})
+            _recompute_activations(base.model)
         self.train()
 
     def train(self) -> None:
@@ -175,6 +175,15 @@ def _weight(layer: Any, compute: Any) -> Any:
     from bitsandbytes.functional import dequantize_4bit
 
     return dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
+
+
+def _recompute_activations(model: Any) -> None:
+    """Turn gradient checkpointing on; transformers has renamed the method."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(options)
+    else:
+        model.gradient_checkpointing_enable(options)
 
 
 def _use_flat_attention(model: Any) -> None:

@@ -3,84 +3,149 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
+
+from fsmbot.errors import MissingExtra
+from trainer.checkpoint import unwritable
+
+BAR = "step {n_fmt}/{total_fmt} |{bar}| {postfix}"
 
 WINDOW = 20
 """Steps over which the shown loss and speed are averaged."""
+
+
+class Reporter(Protocol):
+    """Who is told of a run; steps count from 1, losses are in nats an answer token."""
+
+    def begin(self, step: int, steps: int) -> None:
+        """The run goes on after `step` of `steps`."""
+
+    def step(self, step: int, loss: float, rate: float, norm: float, tokens: int, seconds: float) -> None:
+        """One optimizer step was made."""
+
+    def evaluation(self, step: int, loss: float, better: bool) -> None:
+        """The held-out loss was measured."""
+
+    def say(self, line: str) -> None:
+        """Something else is worth a line."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+class Silent:
+    """Reports nothing: for all processes but the main one."""
+
+    def begin(self, step: int, steps: int) -> None: ...
+    def step(self, step: int, loss: float, rate: float, norm: float, tokens: int, seconds: float) -> None: ...
+    def evaluation(self, step: int, loss: float, better: bool) -> None: ...
+    def say(self, line: str) -> None: ...
+    def close(self) -> None: ...
 
 
 class Progress:
     """Shows a run on `out` (stderr by default) and writes one row a step to training.jsonl.
 
     A resumed run goes on in the same file, without the rows that the checkpoint does not know.
+    tensorboard: also write events into the folder `tensorboard`. Raises ConfigError when the disk is full.
     """
 
-    def __init__(self, folder: Path, out: TextIO | None = None) -> None:
+    def __init__(self, folder: Path, out: TextIO | None = None, *, tensorboard: bool = False) -> None:
         self._path, self._out = folder / "training.jsonl", out or sys.stderr
         self._recent: list[tuple[float, int, float]] = []
-        self._steps = self._drawn = 0
+        self._steps = 0
+        self._bar: Any = None
+        self._board = _summary_writer(folder / "tensorboard") if tensorboard else None
 
     def begin(self, step: int, steps: int) -> None:
         """Note where the run begins; forget rows of steps that will be made again."""
+        from tqdm import tqdm
+
         self._steps = steps
         rows = [row for row in read_rows(self._path) if row["step"] <= step] if step else []
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with self._writing():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        if self._out.isatty():
+            self._bar = tqdm(total=steps, initial=step, file=self._out, bar_format=BAR, dynamic_ncols=True)
 
     def step(self, step: int, loss: float, rate: float, norm: float, tokens: int, seconds: float) -> None:
         """Record one optimizer step."""
-        self._write(
-            {
-                "step": step,
-                "loss": round(loss, 5),
-                "lr": rate,
-                "norm": round(norm, 4),
-                "tokens": tokens,
-                "seconds": round(seconds, 3),
-            }
-        )
+        row = {
+            "step": step,
+            "loss": round(loss, 5),
+            "lr": rate,
+            "norm": round(norm, 4),
+            "tokens": tokens,
+            "seconds": round(seconds, 3),
+        }
+        self._write(row)
+        self._plot(step, loss=loss, lr=rate, norm=norm, tokens_per_second=tokens / max(seconds, 1e-9))
         self._recent = [*self._recent[-WINDOW + 1 :], (loss, tokens, seconds)]
-        self._draw(step)
+        self._show(step)
 
     def evaluation(self, step: int, loss: float, better: bool) -> None:
         """Record an evaluation."""
         self._write({"step": step, "eval_loss": round(loss, 5), "time": round(time.time())})
+        self._plot(step, eval_loss=loss)
         self.say(f"step {step}: held-out loss {loss:.4f}{', the best so far' if better else ''}")
 
     def say(self, line: str) -> None:
         """Show a line of its own."""
-        self._clear()
+        if self._bar is not None:
+            self._bar.clear()
         print(line, file=self._out, flush=True)
 
     def _write(self, row: dict[str, Any]) -> None:
-        with self._path.open("a") as file:
+        with self._writing(), self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def _draw(self, step: int) -> None:
-        """Show loss, tokens a second and the time that is left: in place at a terminal, else rarely."""
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+    def _plot(self, step: int, **values: float) -> None:
+        """Pass values on to TensorBoard, if it was asked for."""
+        for name, value in values.items():
+            if self._board is not None:
+                self._board.add_scalar(name, value, step)
+
+    def _show(self, step: int) -> None:
+        """Show loss, speed and the time that is left: a bar at a terminal, else a line now and then."""
         seconds = sum(s for _, _, s in self._recent)
         loss = sum(value for value, _, _ in self._recent) / len(self._recent)
         speed = sum(t for _, t, _ in self._recent) / max(seconds, 1e-9)
-        left = (self._steps - step) * seconds / len(self._recent)
-        line = (
-            f"step {step}/{self._steps}  loss {loss:.3f}  {speed:,.0f} tokens/s  "
-            f"{math.floor(left / 60)}:{left % 60:02.0f} left"
-        )
-        if self._out.isatty():
-            self._clear()
-            print(line, end="", file=self._out, flush=True)
-            self._drawn = len(line)
+        left = timedelta(seconds=round((self._steps - step) * seconds / len(self._recent)))
+        text = f"loss {loss:.3f}  {speed:,.0f} tokens/s  {left} left"
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(step - self._bar.n)
         elif step % WINDOW == 0 or step == self._steps:
-            print(line, file=self._out, flush=True)
+            print(f"step {step}/{self._steps}  {text}", file=self._out, flush=True)
 
-    def _clear(self) -> None:
-        if self._drawn:
-            print("\r" + " " * self._drawn + "\r", end="", file=self._out)
-            self._drawn = 0
+    def close(self) -> None:
+        """Leave the terminal in order, and all events written."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _summary_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise MissingExtra("tensorboard", "train", "--tensorboard") from None
+    return SummaryWriter(str(folder))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fsmbot.doctor.artefact import Card, write_card
+from fsmbot.doctor.artefact import ADAPTER, ADAPTER_CONFIG, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
-from trainer.checkpoint import write_whole
+from trainer.checkpoint import unwritable
 from trainer.config import Config, load_config, to_dict
 from trainer.data import Prepared, prepare
-from trainer.loop import Run, out_of_patience, total_steps, train
+from trainer.facts import write_run
+from trainer.loop import Job, Run, best_adapter, out_of_patience, total_steps, train
 from trainer.model import Learner, load_learner, load_tokenizer
 from trainer.preview import render
-from trainer.report import Progress, draw_losses
+from trainer.report import Progress, Silent, draw_losses
 from trainer.schedule import Stream
+from trainer.team import Team
 
 
-def run_training(
-    path: Path, overrides: Sequence[str] = (), *, resume: bool = False, dry_run: bool = False
-) -> Path:
-    """Train as a configuration says; returns the artefact folder.
+@dataclass(frozen=True)
+class Options:
+    """How a run is started.
 
-    dry_run: read and check everything, show the report, and train nothing. Raises ConfigError.
+    resume: go on from the last checkpoint; allow: what may have changed since, by name.
+    dry_run: read and check everything, show the report, train nothing. tensorboard: write events too.
     """
+
+    resume: bool = False
+    allow: frozenset[str] = frozenset()
+    dry_run: bool = False
+    tensorboard: bool = False
+
+
+def run_training(path: Path, overrides: Sequence[str] = (), options: Options | None = None) -> Path:
+    """Train as a configuration says; returns the artefact folder. Raises ConfigError."""
+    options = options or Options()
     config = load_config(path, overrides)
-    learner = load_learner(config)
-    data = prepare(config, learner.prompt)
-    say_plan(config, learner, data)
     output = Path(config.output)
-    if dry_run:
-        return output
-    if not resume and (output / "checkpoints").exists():
+    if not options.resume and not options.dry_run and (output / "checkpoints").exists():
         raise ConfigError(
             f"{output} holds checkpoints of a run; go on with --resume, or name another folder with "
             "--set output=FOLDER"
         )
-    output.mkdir(parents=True, exist_ok=True)
-    progress = Progress(output)
-    run = train(config, learner, data, progress, resume=resume)
-    if run.step >= total_steps(config, data) or out_of_patience(run, config):
-        finish(config, learner, run, progress)
+    team = Team()
+    with team.main_first():
+        learner = load_learner(config, device=team.device)
+        data = prepare(config, learner.prompt)
+    if team.main:
+        say_plan(config, learner, data)
+    if not options.dry_run:
+        _train(config, learner, data, team, options)
+    team.close()
     return output
+
+
+def _train(config: Config, learner: Learner, data: Prepared, team: Team, options: Options) -> None:
+    """Run the loop; the main process reports, and writes the artefact at the end."""
+    reporter: Progress | Silent = Silent()
+    if team.main:
+        reporter = Progress(Path(config.output), tensorboard=options.tensorboard)
+    try:
+        job = Job(config, learner, data, reporter, team)
+        run = train(job, resume=options.resume, allow=options.allow)
+    finally:
+        reporter.close()
+    if team.main and (run.step >= job.steps or out_of_patience(run, config)):
+        finish(job, run)
 
 
 def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
@@ -59,31 +84,40 @@ def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def finish(config: Config, learner: Learner, run: Run, progress: Progress) -> None:
+def finish(job: Job, run: Run) -> None:
     """Write the artefact: the best adapter (or the last, without evaluations) and what explains it."""
-    output = Path(config.output)
-    source = output / "best"
-    if not source.exists():
-        write_whole(source, learner.save_adapter)
-    for name in ("adapter_model.safetensors", "adapter_config.json"):
-        shutil.copy(source / name, output / name)
-    write_card(
-        output,
-        Card(
+    config, learner, output = job.config, job.learner, Path(job.config.output)
+    best = best_adapter(job.checkpoints, run)
+    try:
+        if best.exists():
+            shutil.copy(best / ADAPTER, output / ADAPTER)
+            shutil.copy(best / ADAPTER_CONFIG, output / ADAPTER_CONFIG)
+        else:
+            learner.save_adapter(output)
+        card = Card(
             base=learner.base.id,
             revision=learner.base.revision,
             prompt_format=learner.prompt.format,
             prompt_version=VERSION,
             system=config.data.system,
             decoding=config.decoding,
-        ),
-    )
-    (output / "config.json").write_text(json.dumps(to_dict(config), indent=2) + "\n")
-    draw_losses(output)
-    best = (
-        f", the best at step {run.best_step} with held-out loss {run.best:.4f}" if run.best_step > 0 else ""
-    )
-    progress.say(f"wrote {output} after {run.step} steps and {run.tokens:,} tokens{best}")
+        )
+        write_card(output, card)
+        write_run(
+            output,
+            config=to_dict(config),
+            steps=run.step,
+            tokens=run.tokens,
+            best_step=run.best_step if best.exists() else -1,
+            best_loss=run.best if best.exists() else None,
+            data=[report.line() for report in job.data.reports],
+            parameters=sum(p.numel() for p in learner.parameters),
+        )
+        draw_losses(output)
+    except OSError as error:
+        raise unwritable(output, error) from error
+    held = f", the best at step {run.best_step} with held-out loss {run.best:.4f}" if best.exists() else ""
+    job.reporter.say(f"wrote {output} after {run.step} steps and {run.tokens:,} tokens{held}")
 
 
 def preview(path: Path, overrides: Sequence[str] = (), *, rows: int = 3, color: bool = False) -> None:

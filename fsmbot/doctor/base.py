@@ -6,12 +6,23 @@ adapter always meets the very weights that it was trained on.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fsmbot.doctor.quiet import quiet
-from fsmbot.doctor.weights import DEFAULT_BASE, Report, quantized_folder, read_manifest, silent
+from fsmbot.doctor.weights import (
+    DEFAULT_BASE,
+    HUB_REVISION,
+    WHEEL_REVISION,
+    Report,
+    cache_folder,
+    is_reachable,
+    quantized_folder,
+    read_manifest,
+    silent,
+)
 from fsmbot.errors import DoctorError, MissingExtra, first_line
 
 Compute = Literal["", "float32", "float16", "bfloat16"]
@@ -70,6 +81,46 @@ def load_base_tokenizer(name: str = "", revision: str = "", report: Report = sil
         raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise _unreadable(name, folder, error) from error
+
+
+def base_folder(name: str = "", revision: str = "") -> Path | None:
+    """Return where a base is on this machine already, or None; name and revision as for `load_base`."""
+    name = name or DEFAULT_BASE
+    folders = [Path(name).expanduser()]
+    revisions = [revision] if revision else ["", HUB_REVISION, WHEEL_REVISION]
+    folders += [cache_folder(name, candidate) for candidate in revisions]
+    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+
+
+def base_config(name: str = "", revision: str = "") -> dict[str, Any]:
+    """Return what a base's config.json says; its weights are not needed for that.
+
+    Raises DoctorError when it is neither on this machine nor to be had from the hub.
+    """
+    name = name or DEFAULT_BASE
+    folder = base_folder(name, revision)
+    path = folder / "config.json" if folder else _fetch_config(name, revision)
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DoctorError(f"{path} cannot be read: {first_line(error)}") from error
+    if not isinstance(found, dict):
+        raise DoctorError(f"{path} must hold a JSON object, not {type(found).__name__}")
+    return found
+
+
+def _fetch_config(name: str, revision: str) -> Path:
+    """Return the config.json of a base of the hub, from the hub's cache or fetched now."""
+    try:
+        from huggingface_hub import constants, hf_hub_download
+
+        offline = constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT)
+        return Path(hf_hub_download(name, "config.json", revision=revision or None, local_files_only=offline))
+    except ImportError as error:
+        raise MissingExtra(error.name or str(error), "doctor", "reading a base of the hub") from error
+    except Exception as error:  # the hub's client raises its own, httpx's and OSError
+        why = "the hub cannot be reached" if offline else first_line(error)
+        raise DoctorError(f"the config.json of '{name}' cannot be fetched: {why}") from error
 
 
 def _folder(name: str, revision: str, report: Report) -> tuple[Path, str]:

@@ -62,9 +62,37 @@ def test_an_interrupted_write_leaves_no_checkpoint(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["step-000010"]
 
 
-def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    """`tidy` removes old checkpoints and the remains of killed writes."""
-    saved(tmp_path, 10, 20, 30)
-    (tmp_path / ".step-000040.99.tmp").mkdir()
-    checkpoint.tidy(tmp_path, keep=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000020", "step-000030"]
+def test_only_the_newest_are_kept_with_the_best_they_know(tmp_path: Path) -> None:
+    """`tidy` removes old checkpoints, old bests and the remains of killed writes.
+
+    A run killed before its next checkpoint goes on from one that still finds its best adapter.
+    """
+    for step, best in ((10, 5), (20, 15), (30, 25)):
+        checkpoint.save(tmp_path, Checkpoint({"a": torch.ones(1)}, {"step": step, "best_step": best}))
+    for name in (".step-000040.99.tmp", ".best-000035.99.tmp", "best-000005", "best-000015", "best-000025"):
+        (tmp_path / name).mkdir()
+    checkpoint.tidy(tmp_path, 2, tmp_path / "best-000025")
+    left = ["best-000015", "best-000025", "step-000020", "step-000030"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+
+
+def test_a_full_disk_is_said_plainly_and_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    """The checkpoint before stays whole, and nothing half-written is left behind."""
+    import resource
+    import signal
+
+    (good,) = saved(tmp_path, 10)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    big = Checkpoint({"a": torch.zeros(100_000)}, {"step": 20})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"step-000020 cannot be written: .*free some space"):
+            checkpoint.save(tmp_path, big)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000010"]
+    assert checkpoint.latest(tmp_path, print) == good

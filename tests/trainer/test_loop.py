@@ -19,9 +19,10 @@ from fsmbot.errors import ConfigError  # noqa: E402
 from trainer import loop  # noqa: E402
 from trainer import train as training  # noqa: E402
 from trainer.config import BaseModel, Config, Data, Lora, Source, Steps  # noqa: E402
-from trainer.data import Prepared, prepare  # noqa: E402
-from trainer.model import Learner, load_learner  # noqa: E402
+from trainer.data import prepare  # noqa: E402
+from trainer.model import load_learner  # noqa: E402
 from trainer.report import Progress, read_rows  # noqa: E402
+from trainer.stopping import memory_advice  # noqa: E402
 
 QUESTIONS = ["What helps against a cough?", "Is water good?", "A cough, again and again, what now?", "Hm?"]
 
@@ -44,82 +45,118 @@ def config(tiny_base: Path, tmp_path: Path) -> Config:
     )
 
 
-def load(config: Config) -> tuple[Learner, Prepared]:
-    """Load the learner and the data of a configuration."""
+def load(config: Config) -> loop.Job:
+    """Load all that a run of this configuration needs."""
     learner = load_learner(config, device="cpu")
-    return learner, prepare(config, learner.prompt)
+    return loop.Job(config, learner, prepare(config, learner.prompt), Progress(Path(config.output)))
 
 
-def gradients(learner: Learner, examples: Any, config: Config) -> Any:
-    """Return all gradients of one batch, as one vector."""
-    for parameter in learner.parameters:
+def gradients(job: loop.Job, count: int = 4) -> Any:
+    """Return all gradients of the first dialogues as one batch, as one vector."""
+    for parameter in job.learner.parameters:
         parameter.grad = None
-    loop.backward(learner, examples, config)
-    return torch.cat([p.grad.flatten() for p in learner.parameters])
+    loop.backward(job, job.data.train[:count])
+    return torch.cat([p.grad.flatten() for p in job.learner.parameters])
 
 
-def awake(learner: Learner) -> None:
-    """Give the B matrices values, as zeros would hide mistakes in A's gradient."""
+def awake(config: Config) -> loop.Job:
+    """Load a job and give its B matrices values, as zeros would hide mistakes in A's gradient."""
+    job = load(config)
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for parameter in learner.parameters:
+        for parameter in job.learner.parameters:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return job
 
 
 def test_the_flat_loss_is_that_of_each_dialogue_by_itself(config: Config) -> None:
     """Laid end to end behind a shared prefix, dialogues lose nothing and see nothing of each other."""
-    learner, data = load(config)
+    job = load(config)
     plain = load_base(config.base.id, compute="float32", device="cpu").model.train()
     expected = 0.0
-    for example in data.train[:5]:
+    for example in job.data.train[:5]:
         with torch.no_grad():
             logits = plain(input_ids=torch.tensor([example.ids])).logits[0, :-1].float()
         chosen = torch.tensor(example.answer[1:])
         targets = torch.tensor(example.ids[1:])
         expected += float(torch.nn.functional.cross_entropy(logits[chosen], targets[chosen], reduction="sum"))
-    assert learner.prefix > 0
-    assert float(learner.loss(data.train[:5]).detach()) == pytest.approx(expected, rel=1e-4)
+    assert job.learner.prefix > 0
+    assert float(job.learner.loss(job.data.train[:5]).detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(config: Config) -> None:
     """The sum over answer tokens is divided once, so splitting a batch changes nothing but rounding."""
-    learner, data = load(config)
-    awake(learner)
-    whole = gradients(learner, data.train[:6], config)
+    job = awake(config)
+    whole = gradients(job, 6)
     small = dataclasses.replace(config.steps, micro_tokens=120)
-    parts = gradients(learner, data.train[:6], dataclasses.replace(config, steps=small))
-    assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-6)
+    job.config = dataclasses.replace(config, steps=small)
+    assert torch.allclose(whole, gradients(job, 6), rtol=1e-3, atol=1e-6)
+
+
+def test_recomputed_activations_give_the_same_gradient(config: Config) -> None:
+    """Gradient checkpointing saves memory and changes nothing else."""
+    whole = gradients(awake(config))
+    base = dataclasses.replace(config.base, gradient_checkpointing=True)
+    assert torch.allclose(whole, gradients(awake(dataclasses.replace(config, base=base))), atol=1e-6)
 
 
 def test_the_gradient_is_the_slope_of_the_loss(config: Config) -> None:
     """A small step along the gradient changes the loss by the gradient's length."""
-    learner, data = load(config)
-    awake(learner)
-    gradient = gradients(learner, data.train[:4], config)
-    before, step = loop.evaluate(learner, data.train[:4], config), 1e-3
+    job = awake(config)
+    gradient = gradients(job)
+    before, step = loop.evaluate(job, job.data.train[:4]), 1e-3
     start = 0
     with torch.no_grad():
-        for parameter in learner.parameters:
+        for parameter in job.learner.parameters:
             part = gradient[start : start + parameter.numel()].view(parameter.shape)
             parameter.sub_(part / gradient.norm(), alpha=step)
             start += parameter.numel()
-    change = loop.evaluate(learner, data.train[:4], config) - before
+    change = loop.evaluate(job, job.data.train[:4]) - before
     assert change == pytest.approx(-step * float(gradient.norm()), rel=0.05)
 
 
 def test_an_evaluation_leaves_the_gradients_alone(config: Config) -> None:
     """On some CPUs a forward pass in evaluation mode would make later gradients vanish."""
-    learner, data = load(dataclasses.replace(config, base=BaseModel(config.base.id, compute="bfloat16")))
-    awake(learner)
-    before = gradients(learner, data.train[:4], config)
-    loop.evaluate(learner, data.eval, config)
-    assert torch.equal(before, gradients(learner, data.train[:4], config))
+    job = awake(dataclasses.replace(config, base=BaseModel(config.base.id, compute="bfloat16")))
+    before = gradients(job)
+    loop.evaluate(job, job.data.eval)
+    assert torch.equal(before, gradients(job))
 
 
-def run(config: Config, *, resume: bool = False) -> loop.Run:
+def half_precision(config: Config) -> Config:
+    """Return the configuration with float16 activations, as on a T4."""
+    return dataclasses.replace(config, base=BaseModel(config.base.id, compute="float16"))
+
+
+def test_float16_trains_with_a_scaled_loss(config: Config) -> None:
+    """A T4 has no bfloat16: gradients are scaled, adapters stay float32, and the losses are the same."""
+    run(config)
+    half = dataclasses.replace(half_precision(config), output=config.output + "-half")
+    assert run(half).scaler["scale"] > 1
+    losses = [[r["loss"] for r in rows_of(c) if "loss" in r] for c in (config, half)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
+def test_an_overflow_in_float16_leaves_a_step_out(config: Config) -> None:
+    """The scale is halved until it fits; one NaN in the loss still ends the run."""
+    job = awake(half_precision(config))
+    job.scaler.load_state_dict({**job.scaler.state_dict(), "scale": 1e30})
+    before = [p.detach().clone() for p in job.learner.parameters]
+    state = loop.Run()
+    loss = loop.backward(job, job.data.train[:4])
+    assert loop.step(job, state, loss, 1e-3) == float("inf") or state.skipped == 1
+    assert job.scaler.get_scale() < 1e30
+    assert all(map(torch.equal, before, job.learner.parameters))
+
+
+def run(config: Config, *, resume: bool = False, allow: str = "") -> loop.Run:
     """Load everything anew, as a new process would, and train."""
-    learner, data = load(config)
-    return loop.train(config, learner, data, Progress(Path(config.output)), resume=resume)
+    return loop.train(load(config), resume=resume, allow=frozenset(allow.split(",")) - {""})
+
+
+def rows_of(config: Config) -> list[dict[str, Any]]:
+    """Return the rows of a run's training.jsonl."""
+    return read_rows(Path(config.output) / "training.jsonl")
 
 
 def digest(config: Config) -> str:
@@ -149,21 +186,44 @@ def test_a_resumed_run_is_the_same_run_bit_for_bit(config: Config, monkeypatch: 
     assert resumed.step == 8
     assert digest(torn) == digest(config)
     facts = ("step", "loss", "eval_loss", "lr", "norm", "tokens")
-    files = [Path(c.output) / "training.jsonl" for c in (config, torn)]
-    rows = [[[row.get(fact) for fact in facts] for row in read_rows(file)] for file in files]
+    rows = [[[row.get(fact) for fact in facts] for row in rows_of(c)] for c in (config, torn)]
     assert rows[0] == rows[1]
 
 
-def test_a_changed_run_is_not_resumed(config: Config, tmp_path: Path) -> None:
-    """Another learning rate or other data is refused by name; nothing is overwritten."""
+def test_a_changed_run_is_not_resumed_unless_allowed_by_name(config: Config, tmp_path: Path) -> None:
+    """Another learning rate or other rows are refused by name, with both values; --allow takes them."""
     run(config)
     other = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, lr=1e-3))
-    with pytest.raises(ConfigError, match="the configuration changed since the checkpoint in: optimizer"):
+    with pytest.raises(ConfigError, match=r"(?s)optimizer\.lr: 0\.0002 -> 0\.001.*--allow optimizer\.lr"):
         run(other, resume=True)
+    assert run(other, resume=True, allow="optimizer.lr").step == 8
     with (tmp_path / "train.jsonl").open("a") as file:
         file.write(json.dumps({"input": "New?", "output": "Yes."}) + "\n")
-    with pytest.raises(ConfigError, match="the data changed since the checkpoint"):
+    with pytest.raises(ConfigError, match=r"data\.files: other rows than before"):
         run(config, resume=True)
+    assert run(config, resume=True, allow="data.files").step == 8
+    with pytest.raises(ConfigError, match=r"--allow data\.file: no such key; did you mean 'data\.files'"):
+        run(config, resume=True, allow="data.file")
+
+
+def test_without_a_checkpoint_resume_starts_from_the_beginning(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So the same command serves before and after a first interruption."""
+    assert run(config, resume=True).step == 8
+    assert "no checkpoint yet; starting from the beginning" in capsys.readouterr().err
+
+
+def test_no_memory_left_says_what_to_lower(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU and on a CPU alike; other errors are not mistaken for it."""
+    words = ["CUDA out of memory. Tried to allocate", "DefaultCPUAllocator: can't allocate memory"]
+    errors = [torch.OutOfMemoryError(words[0]), RuntimeError(words[1])]
+    for error in errors:
+        advice = r"step 8: out of memory.*--set steps\.micro_tokens=160"
+        with pytest.raises(ConfigError, match=advice), memory_advice(config, 7):
+            raise error
+    with pytest.raises(RuntimeError, match="a bug"), memory_advice(config, 7):
+        raise RuntimeError("a bug")
 
 
 def test_training_lowers_the_loss(config: Config) -> None:
@@ -171,7 +231,7 @@ def test_training_lowers_the_loss(config: Config) -> None:
     optimizer = dataclasses.replace(config.optimizer, lr=1e-2)
     steps = dataclasses.replace(config.steps, steps=40, evaluate=0)
     run(dataclasses.replace(config, optimizer=optimizer, steps=steps))
-    losses = [row["loss"] for row in read_rows(Path(config.output) / "training.jsonl") if "loss" in row]
+    losses = [row["loss"] for row in rows_of(config) if "loss" in row]
     assert sum(losses[-4:]) < 0.6 * sum(losses[:4])
 
 
@@ -193,8 +253,8 @@ def test_a_finished_run_is_a_doctor_that_the_bot_loads(
     folder = training.run_training(Path("c.yaml"))
     files = {path.name for path in folder.iterdir() if path.is_file()}
     assert files == {
-        "adapter_config.json", "adapter_model.safetensors", "config.json", "doctor.json", "loss.png",
-        "training.jsonl",
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "doctor.json", "loss.png",
+        "run.json", "training.jsonl",
     }  # fmt: skip
     doctor = LocalDoctor(adapter=folder, device="cpu")
     assert list(doctor.answer("What helps?", max_new_tokens=4))

@@ -1,0 +1,201 @@
+"""How much memory and arithmetic a run needs, from a configuration and the shape of its base.
+
+The figures follow what this trainer keeps (kernels.py, flat.py, model.py) beside transformers'
+Llama. All sizes are in bytes, for the longest dialogues.
+
+Peaks of real runs of configs/smollm2-135m-cpu.yaml on two cores, beside the estimate (GiB):
+
+    steps  changed                           measured  estimate
+        3  -                                     3.22      3.32
+        3  steps.micro_tokens=1024               2.50      2.27
+        3  base.gradient_checkpointing=true      1.45      1.37
+        3  lora.r=64                             3.41      3.61
+       57  -                                     5.60      5.43
+
+and of configs/tiny.yaml: 1.33 measured, 1.41 estimated.
+
+For Llama-2-7b, r=16, no run but figures from papers: 5.5 GiB at 4 x 512 tokens with checkpointing
+(estimate: 5.8), 4.7 at 1 x 512 (5.0), 14.3 without checkpointing (16.0, of which CUDA's part 0.7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.config import Config
+from trainer.devices import GIB, Device
+from trainer.model import CHUNK
+from trainer.shapes import Shape
+
+NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Bytes of a weight: 4 bits, a byte for each 64, a float32 for each 256 of those (QLoRA, section 3)."""
+
+PROCESS = 0.45 * GIB
+"""A Python process with torch, transformers, peft and bitsandbytes in it: measured on a CPU."""
+
+CONTEXT = 0.7 * GIB
+"""CUDA's context, and what its allocator cannot use: an assumption, 0.6 to 0.8 GiB are usual."""
+
+HEAP, KERNELS, GROWING = 0.3 * GIB, 0.0028 * GIB, 800
+"""On a CPU: gaps in the heap, and what each of the first 800 dialogues adds, as oneDNN keeps kernels
+for every new length. Fitted to the peaks above; growth had slowed to half there, but not ended."""
+
+TOKEN = 45
+"""Bytes of a token of the data, which waits in memory as Python lists: measured."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of an estimate: what takes memory, how many bytes, and how they come about."""
+
+    what: str
+    size: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an estimate is for.
+
+    data: tokens of the data set; steps: of the run; longest: tokens of the longest dialogue; each 0
+    if not known.
+    """
+
+    config: Config
+    shape: Shape
+    device: Device
+    data: int = 0
+    steps: int = 0
+    longest: int = 0
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in the compute type."""
+        return 4 if self.config.base.compute == "float32" else 2
+
+    @property
+    def tokens(self) -> int:
+        """The most tokens that go through the model at once."""
+        steps = self.config.steps
+        return min(steps.micro_tokens, steps.batch * self.seen)
+
+    @property
+    def seen(self) -> int:
+        """The most tokens that one attends to."""
+        return min(self.longest or self.config.data.max_tokens, self.config.data.max_tokens)
+
+    @property
+    def trained(self) -> int:
+        """Parameters of the adapter."""
+        return self.shape.adapter(self.config.lora.r, self.config.lora.targets)
+
+
+def memory(setup: Setup) -> list[Item]:
+    """Return what takes memory at the peak, which is in the backward pass, item by item."""
+    return [*_base(setup), *_adapter(setup), *_activations(setup), *_surroundings(setup)]
+
+
+def total(items: list[Item]) -> float:
+    """Return the sum of the items."""
+    return sum(item.size for item in items)
+
+
+def _base(setup: Setup) -> list[Item]:
+    shape, width = setup.shape, setup.width
+    tables = "embeddings (the head is the same), norms" if shape.tied else "embeddings, head, norms"
+    packed = f"{_short(shape.quantized)} parameters x {NF4:.3f} bytes: NF4, double quantization"
+    plain = f"{_short(shape.unquantized)} parameters x {width} bytes: {tables}"
+    return [
+        Item("4-bit weights", shape.quantized * NF4, packed),
+        Item(f"{8 * width}-bit weights", shape.unquantized * width, plain),
+    ]
+
+
+def _adapter(setup: Setup) -> list[Item]:
+    lora, count = setup.config.lora, setup.trained
+    small = setup.config.optimizer.name == "paged_adamw_8bit" and not setup.device.is_cpu
+    state = "8 bits (paged: it may move to the host)" if small else "float32"
+    targets = f"r={lora.r} on {len(lora.targets)} projections a layer"
+    return [
+        Item("adapter", 4 * count, f"{_short(count)} parameters x 4 bytes: {targets}, float32"),
+        Item("gradients", 4 * count, "of the adapter, float32"),
+        Item("optimizer", (2 if small else 8) * count, f"AdamW's two moments in {state}"),
+    ]
+
+
+def _activations(setup: Setup) -> list[Item]:
+    shape, tokens, width = setup.shape, setup.tokens, setup.width
+    layer = tokens * layer_bytes(setup)
+    if setup.config.base.gradient_checkpointing:
+        kept = Item(
+            "activations", shape.layers * tokens * shape.hidden * width,
+            f"{tokens:,} tokens x {shape.layers} layers x one hidden state (gradient checkpointing)",
+        )  # fmt: skip
+        again = [Item("one layer again", layer, f"{tokens:,} tokens x {layer / tokens / 1000:.0f} kB")]
+    else:
+        # the adapter in the compute type is kept for the backward pass too
+        copies = setup.trained * width if width < 4 else 0
+        each = f"{tokens:,} tokens x {shape.layers} layers x {layer / tokens / 1000:.0f} kB"
+        kept, again = Item("activations", shape.layers * layer + copies, each), []
+    widest = max(rows * columns for rows, columns in shape.projections.values())
+    work = "a layer's gradients and its widest weight, dequantized"
+    logits = f"{CHUNK} answer tokens x {shape.vocabulary:,} words x 8 bytes"
+    return [
+        kept,
+        *again,
+        Item("backward pass", tokens * 4 * shape.intermediate * width + widest * width, work),
+        Item("logits", 8.0 * CHUNK * shape.vocabulary, logits),
+    ]
+
+
+def layer_bytes(setup: Setup) -> float:
+    """Return what one layer keeps of one token for its backward pass.
+
+    Norms: their input in float32, and their output, which the projections share. Attention: queries,
+    keys, values, and the input of o_proj; on a CPU the weights, in float32 and again in the compute
+    type; on a card (a fused kernel) the output and the mask instead. Feed-forward: gate, its SiLU,
+    up, and their product. LoRA: x A' of each target.
+    """
+    shape, width, seen = setup.shape, setup.width, setup.seen
+    norms = 2 * shape.hidden * (4 + (width if width < 4 else 4))
+    attention = width * (2 * shape.queries + 2 * shape.keys)
+    if setup.device.is_cpu:
+        attention += shape.heads * seen * (4 + (width if width < 4 else 0))
+    else:
+        attention += width * (shape.queries + seen)
+    forward = 4 * shape.intermediate * width
+    lora = len(setup.config.lora.targets) * setup.config.lora.r * width
+    return norms + attention + forward + lora
+
+
+def _surroundings(setup: Setup) -> list[Item]:
+    if not setup.device.is_cpu:
+        return [Item("CUDA", CONTEXT, "context and allocator: assumed, 0.6 to 0.8 GiB are usual")]
+    seen = min(setup.steps * setup.config.steps.batch or GROWING, GROWING)
+    grown = f"gaps, and kernels for the lengths of the first {seen} dialogues: fitted to measured runs"
+    items = [
+        Item("Python", PROCESS, "torch, transformers, peft, bitsandbytes: measured"),
+        Item("heap, oneDNN", HEAP + seen * KERNELS, grown),
+    ]
+    if setup.data:
+        items.append(Item("data", TOKEN * setup.data, f"{setup.data:,} tokens x {TOKEN} bytes"))
+    return items
+
+
+def flops(setup: Setup) -> float:
+    """Return the floating-point operations of one token, forward and backward, if all is learnt from.
+
+    A weight costs 2 forward and 2 backward, as it is frozen; 2 more when its layer runs again. LoRA
+    adds 2 for the adapter's own gradient. The head is counted for every token, though it is used for
+    answers alone. Attention: 4 x width x places seen forward, 8 backward.
+    """
+    shape, again = setup.shape, setup.config.base.gradient_checkpointing
+    seen = setup.seen
+    forward = 2.0 * (shape.quantized + setup.trained) + 4.0 * shape.layers * shape.queries * seen
+    backward = 2.0 * shape.quantized + 4.0 * setup.trained + 8.0 * shape.layers * shape.queries * seen
+    head = 4.0 * shape.vocabulary * shape.hidden
+    return forward * (2 if again else 1) + backward + head
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.1f} M"

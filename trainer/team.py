@@ -1,0 +1,82 @@
+"""The processes that train together: who does which dialogues, and how their sums meet.
+
+    accelerate launch --num_processes 2 -m trainer train --config C
+
+Every process sees the same batch and takes its share; gradients and losses are sums over answer
+tokens, so adding them up gives what one process would have got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from fsmbot.errors import ConfigError, MissingExtra
+
+T = TypeVar("T")
+
+
+class Team:
+    """This process among those that accelerate started; alone if it started none.
+
+    device: where this process computes. count: how many processes. index: this one's number.
+    main: whether this one writes files and speaks.
+    """
+
+    def __init__(self, device: str = "") -> None:
+        try:
+            from accelerate import Accelerator
+        except ImportError:
+            raise MissingExtra("accelerate", "train", "training") from None
+        self._accelerator = Accelerator(cpu=device == "cpu")
+        self.device = device or str(self._accelerator.device)
+        self.count, self.index = self._accelerator.num_processes, self._accelerator.process_index
+        self.main = self._accelerator.is_main_process
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Return the items of this process; all together do every item once."""
+        return list(items[self.index :: self.count])
+
+    def total(self, values: Any) -> Any:
+        """Return the sum of a tensor over the processes."""
+        return self._accelerator.reduce(values, "sum") if self.count > 1 else values
+
+    def add_gradients(self, parameters: Sequence[Any], *extra: float) -> list[float]:
+        """Give every process the sum of all gradients; return the sums of the extra numbers.
+
+        One exchange for everything: it is its number, not its size, that takes time.
+        """
+        import torch
+
+        if self.count == 1:
+            return list(extra)
+        numbers = torch.tensor(extra, dtype=torch.float32, device=parameters[0].device)
+        flat = self.total(torch.cat([*(p.grad.flatten() for p in parameters), numbers]))
+        *gradients, numbers = flat.split([*(p.numel() for p in parameters), len(extra)])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        return [float(number) for number in numbers]
+
+    def check(self, batch: int) -> None:
+        """Refuse a batch that leaves a process without work; raises ConfigError."""
+        if batch < self.count:
+            raise ConfigError(
+                f"steps.batch is {batch}, but there are {self.count} processes and each needs a dialogue; "
+                f"raise it with --set steps.batch={self.count}, or start fewer"
+            )
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        self._accelerator.wait_for_everyone()
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let the main process do something (fetch, convert, cache) before the others do."""
+        with self._accelerator.main_process_first():
+            yield
+
+    def close(self) -> None:
+        """Leave the others in good order."""
+        if self.count > 1:
+            self._accelerator.end_training()
