@@ -84,10 +84,39 @@ def _plan(args: argparse.Namespace) -> None:
     print(plan(args.config, args.overrides, device=args.device))
 
 
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    _config_options(parser)
+    parser.add_argument("--adapter", type=Path, help="the doctor to measure (default: the config's output)")
+    parser.add_argument(
+        "--answers", type=int, default=50, metavar="N",
+        help="dialogues of each set to answer, by base and by doctor (50; 0: losses only)",
+    )  # fmt: skip
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from trainer.evaluate import run_evaluation, table
+
+    print(table(run_evaluation(args.config, args.overrides, adapter=args.adapter, answers=args.answers)))
+
+
+def _merge_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--adapter", type=Path, required=True, help="the doctor to merge")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16"), default="bfloat16", help="(bfloat16)")
+
+
+def _merge(args: argparse.Namespace) -> None:
+    from trainer.merge import merge
+
+    print(merge(args.adapter, args.out, dtype=args.dtype))
+
+
 COMMANDS = {
     "train": Command("fine-tune the doctor as a configuration says", _train_options, _train),
     "plan": Command("estimate memory and time before anything is loaded", _plan_options, _plan),
     "preview": Command("show examples with the learnt tokens marked", _preview_options, _preview),
+    "evaluate": Command("measure base and doctor on what was held out", _evaluate_options, _evaluate),
+    "merge": Command("write base and adapter as one 16-bit model", _merge_options, _merge),
     "vectors": Command("train word vectors and the medical gate", _vectors_options, _vectors),
 }
 

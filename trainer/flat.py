@@ -64,10 +64,11 @@ def flatten(examples: Sequence[Example], prefix: int, device: Any = "cpu") -> Fl
 
 
 class FlatAttention:
-    """The attention that the model calls, told of each batch before the forward pass."""
+    """The attention that the model calls, told of each batch, and of the type to compute in, before."""
 
     def __init__(self) -> None:
         self.batch: FlatBatch | None = None
+        self.compute: Any = None
         self._masks: dict[int, Any] = {}
 
     def __call__(
@@ -87,6 +88,9 @@ class FlatAttention:
         batch = self.batch
         assert batch is not None, "the batch is set before the forward pass"
         scaling = scaling or 1 / math.sqrt(query.shape[-1])
+        carried = query.dtype
+        if query.device.type == "cuda":  # whose fast kernels take 16 bits only
+            query, key, value = (part.to(self.compute) for part in (query, key, value))
         prefix, out = batch.prefix, []
         if prefix:
             out.append(self._attend(query[:, :, :prefix], key[:, :, :prefix], value[:, :, :prefix], scaling))
@@ -96,7 +100,7 @@ class FlatAttention:
                 keys = torch.cat((key[:, :, :prefix], keys), 2)
                 values = torch.cat((value[:, :, :prefix], values), 2)
             out.append(self._attend(query[:, :, start:end], keys, values, scaling))
-        return torch.cat(out, 2).transpose(1, 2).contiguous(), None
+        return torch.cat(out, 2).transpose(1, 2).contiguous().to(carried), None
 
     def _attend(self, query: Any, key: Any, value: Any, scaling: float) -> Any:
         """Causal attention where the queries are the last of the keys' places."""

@@ -167,17 +167,25 @@ def evaluate(job: Job, examples: list[Example]) -> float:
     """Return the mean loss over answer tokens of held-out examples, in nats."""
     import torch
 
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums = torch.tensor(
+        summed_loss(job.learner, job.team.share(examples)), dtype=torch.float64, device=job.learner.device
+    )
+    loss, answers = job.team.total(sums).tolist()
+    return float(loss / max(1.0, answers))
+
+
+def summed_loss(learner: Learner, examples: list[Example]) -> tuple[float, float]:
+    """Return the loss summed over answer tokens, and how many these are; nothing is learnt."""
+    import torch
+
+    loss = answers = 0.0
     # The model stays in training mode (there is no dropout): a forward pass in evaluation mode makes
     # bitsandbytes repack its weights on some CPUs, and training after it loses its gradients.
     with torch.no_grad():
-        for part in micro_batches(
-            job.team.share(examples), job.config.steps.micro_tokens, job.learner.prefix
-        ):
-            answers = sum(sum(example.answer) for example in part)
-            sums += torch.tensor([float(job.learner.loss(part)), answers], dtype=torch.float64)
-    loss, answers = job.team.total(sums.to(job.learner.device)).tolist()
-    return float(loss / max(1, answers))
+        for part in micro_batches(examples, learner.config.steps.micro_tokens, learner.prefix):
+            loss += float(learner.loss(part))
+            answers += sum(sum(example.answer) for example in part)
+    return loss, answers
 
 
 def due(step: int, every: int, steps: int) -> bool:

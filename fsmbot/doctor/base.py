@@ -184,9 +184,12 @@ def _best_compute(device: str) -> Compute:
 
 
 def _compute_in(model: Any, dtype: Any) -> None:
-    """Set the compute type: a folder that was saved quantized brings its own."""
-    from bitsandbytes.nn.modules import Linear4bit
+    """Set the compute type everywhere: a folder that was saved quantized brings its own."""
+    from bitsandbytes.nn.modules import Linear4bit, Params4bit
 
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and not isinstance(parameter, Params4bit):
+            parameter.data = parameter.data.to(dtype)
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.compute_dtype = dtype

@@ -1,0 +1,129 @@
+"""What becomes of a trained doctor: it is measured, merged, and explains itself; on a tiny Llama."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fsmbot.doctor.base import load_base  # noqa: E402
+from fsmbot.doctor.prompt import Prompt  # noqa: E402
+from fsmbot.errors import ConfigError  # noqa: E402
+from trainer import train as training  # noqa: E402
+from trainer.cli import main  # noqa: E402
+from trainer.evaluate import run_evaluation  # noqa: E402
+from trainer.merge import merge  # noqa: E402
+
+YAML = """\
+name: tiny
+licence: mit
+notes: Knows nothing.
+output: {output}
+base: {{id: {base}, compute: float32}}
+data:
+  max_tokens: 120
+  train: [{{path: train.jsonl, name: Own rows, licence: CC0}}]
+  eval: [{{path: eval.jsonl}}]
+  test: [{{path: test.jsonl}}]
+lora: {{r: 4, alpha: 8}}
+optimizer: {{lr: 0.02}}
+steps: {{batch: 4, steps: 30, micro_tokens: 480}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration beside the doctor that was trained by it, in `out`."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, start in (("train", 0), ("eval", 100), ("test", 200)):
+        rows = [{"input": f"Is {n} bad?", "output": f"No, {n} is fine."} for n in range(start, start + 8)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = folder / "config.yaml"
+    config.write_text(YAML.format(output=folder / "out", base=tiny_base))
+    training.run_training(config)
+    return config
+
+
+def test_an_evaluation_compares_base_and_doctor_on_every_held_out_set(trained: Path) -> None:
+    """The doctor's loss is lower, the base's is what a plain forward pass gives, and the card shows both."""
+    rows = run_evaluation(trained, answers=2)
+    found = {(row["set"], row["model"]): row for row in rows}
+    assert set(found) == {(f"{s}.jsonl ({s})", m) for s in ("eval", "test") for m in ("base", "doctor")}
+    base, doctor = found["test.jsonl (test)", "base"], found["test.jsonl (test)", "doctor"]
+    assert doctor["loss"] < 0.9 * base["loss"]
+    assert base["answers"] == 2
+    assert {"rouge_l", "repeated", "words", "ended"} <= set(base)
+    card = (trained.parent / "out" / "README.md").read_text()
+    assert f"| test.jsonl (test) | doctor | 8 | {doctor['loss']:.3f} |" in card
+
+
+def test_the_base_loss_is_that_of_a_plain_forward_pass(trained: Path, tiny_base: Path) -> None:
+    """Transformers' own loss over the same labels agrees."""
+    (row,) = [
+        r
+        for r in run_evaluation(trained, answers=0)
+        if (r["set"], r["model"]) == ("eval.jsonl (eval)", "base")
+    ]
+    base = load_base(str(tiny_base), compute="float32", device="cpu")
+    prompt, total, count = Prompt(base.tokenizer), 0.0, 0
+    for n in range(100, 108):
+        example = prompt.example(f"Is {n} bad?", f"No, {n} is fine.", budget=120)
+        labels = [i if learnt else -100 for i, learnt in zip(example.ids, example.answer, strict=True)]
+        with torch.no_grad():
+            ids = torch.tensor([example.ids])
+            total += float(base.model(input_ids=ids, labels=torch.tensor([labels])).loss) * sum(
+                example.answer
+            )
+        count += sum(example.answer)
+    assert row["loss"] == pytest.approx(total / count, rel=1e-4)
+
+
+def test_a_merged_model_is_base_and_adapter_in_one(trained: Path, tmp_path: Path) -> None:
+    """It loads without peft or bitsandbytes and says nearly the same; the line says how nearly."""
+    from transformers import AutoModelForCausalLM
+
+    line = merge(trained.parent / "out", tmp_path / "merged", dtype="float16")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert next(model.parameters()).dtype == torch.float16
+    assert not hasattr(model.config, "quantization_config")
+    divergence = float(line.split("divergence ")[1].split()[0])
+    assert 0 <= divergence < 1e-3
+    with pytest.raises(ConfigError, match="exists already"):
+        merge(trained.parent / "out", tmp_path / "merged")
+
+
+def test_the_card_tells_where_the_doctor_comes_from(trained: Path, tiny_base: Path) -> None:
+    """Base, data with licences, parameters, seed, limits; with the header that the hub reads."""
+    card = (trained.parent / "out" / "README.md").read_text()
+    assert card.startswith(f"---\nbase_model: {tiny_base}\nlibrary_name: peft")
+    for part in (
+        "license: mit",
+        "| Own rows | CC0 | all | 1 |",
+        "LoRA r=4, alpha=8",
+        "seed 1",
+        "Knows nothing.",
+    ):
+        assert part in card
+    run = json.loads((trained.parent / "out" / "run.json").read_text())
+    assert run["config"]["lora"]["r"] == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["evaluate", "--config", "{config}", "--adapter", "{folder}"], "holds no adapter; train first"),
+        (["merge", "--adapter", "{folder}", "--out", "{folder}/x"], "holds no adapter"),
+        (["train", "--config", "{config}"], "holds checkpoints of a run; go on with --resume"),
+        (["train", "--config", "{folder}/none.yaml"], "none.yaml: cannot be read"),
+    ],
+)
+def test_mistakes_get_one_message_and_exit_code_2(
+    trained: Path, command: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback; the message names the file and what to do."""
+    words = [word.format(config=trained, folder=trained.parent) for word in command]
+    assert main(words) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,47 @@
+"""What is measured of answers, on answers whose figures can be counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rapidfuzz")
+
+from trainer.measures import Answer, ends_whole, repeated, rouge_l, summary
+
+
+def test_rouge_l_is_the_f1_of_the_longest_common_subsequence() -> None:
+    """Four words in common, in order, of five said and six wanted: 2 * 4 / (5 + 6)."""
+    assert rouge_l("Drink warm water and rest", "drink water, and then rest well") == pytest.approx(8 / 11)
+    assert rouge_l("same words", "Same, words!") == 1
+    assert rouge_l("nothing", "shared here") == 0
+    assert rouge_l("", "") == 0
+
+
+def test_repeated_is_the_share_of_four_grams_said_before() -> None:
+    """Eight words that are four words twice have five runs of four, one of them for the second time."""
+    assert repeated("go to a doctor go to a doctor") == pytest.approx(1 / 5)
+    assert repeated("one two three four five") == 0
+    assert repeated("too short") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "finished", "whole"),
+    [
+        ("Drink water.", True, True),
+        ('He said "rest."', True, True),
+        ("See a doctor!\n", True, True),
+        ("Drink water.", False, False),  # the limit cut it, though at a full stop
+        ("Drink water and", True, False),
+        ("1. Rest\n2. Sleep", True, False),
+    ],
+)
+def test_an_answer_ends_whole_by_itself_and_with_a_mark(text: str, finished: bool, whole: bool) -> None:
+    """Both must hold."""
+    assert ends_whole(Answer(text, finished, "")) == whole
+
+
+def test_a_summary_is_of_means() -> None:
+    """One good answer and one empty one are half as good; no answers have no figures."""
+    answers = [Answer("Drink water.", True, "Drink water."), Answer("", False, "Rest.")]
+    assert summary(answers) == {"rouge_l": 0.5, "repeated": 0.0, "words": 1.0, "ended": 0.5}
+    assert summary([]) == {}
