@@ -38,7 +38,8 @@ def merge(folder: Path, out: Path, *, dtype: Literal["bfloat16", "float16"] = "b
     card = read_card(folder)
     base = load_base(card.base, card.revision, compute="float32")
     with quiet():
-        adapted = with_adapter(base.model, folder)
+        # In evaluation mode bitsandbytes repacks its weights on some CPUs, and they dequantize to noise.
+        adapted = with_adapter(base.model, folder).train()
         prompts = [Prompt(base.tokenizer, card.system).question(text) for text in QUESTIONS]
         before = scores(adapted, prompts)
         merged = merged_model(adapted.get_base_model(), dtype)
@@ -59,7 +60,8 @@ def merged_model(model: Any, dtype: str) -> Any:
             model.set_submodule(name, plain_layer(layer))
     config = type(model.config).from_dict(model.config.to_dict())
     del config.quantization_config
-    fresh = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    models: Any = AutoModelForCausalLM
+    fresh = models.from_config(config, dtype=getattr(torch, dtype))
     fresh.load_state_dict(model.state_dict())  # copies into 16 bits, and refuses a layer that is missing
     return fresh
 

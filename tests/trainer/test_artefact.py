@@ -33,6 +33,8 @@ optimizer: {{lr: 0.02}}
 steps: {{batch: 4, steps: 30, micro_tokens: 480}}
 """
 
+EVAL, TEST = "eval.jsonl (eval)", "test.jsonl (test)"
+
 
 @pytest.fixture(scope="module")
 def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,17 +49,20 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config
 
 
-def test_an_evaluation_compares_base_and_doctor_on_every_held_out_set(trained: Path) -> None:
+def test_an_evaluation_compares_base_and_doctor_on_every_held_out_set(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The doctor's loss is lower, the base's is what a plain forward pass gives, and the card shows both."""
+    monkeypatch.setattr("trainer.evaluate.ANSWER_TOKENS", 8)
     rows = run_evaluation(trained, answers=2)
     found = {(row["set"], row["model"]): row for row in rows}
-    assert set(found) == {(f"{s}.jsonl ({s})", m) for s in ("eval", "test") for m in ("base", "doctor")}
-    base, doctor = found["test.jsonl (test)", "base"], found["test.jsonl (test)", "doctor"]
+    assert set(found) == {(name, model) for name in (EVAL, TEST) for model in ("base", "doctor")}
+    base, doctor = found[TEST, "base"], found[TEST, "doctor"]
     assert doctor["loss"] < 0.9 * base["loss"]
     assert base["answers"] == 2
     assert {"rouge_l", "repeated", "words", "ended"} <= set(base)
     card = (trained.parent / "out" / "README.md").read_text()
-    assert f"| test.jsonl (test) | doctor | 8 | {doctor['loss']:.3f} |" in card
+    assert f"| {TEST} | doctor | 8 | {doctor['loss']:.3f} |" in card
 
 
 def test_the_base_loss_is_that_of_a_plain_forward_pass(trained: Path, tiny_base: Path) -> None:
@@ -68,6 +73,7 @@ def test_the_base_loss_is_that_of_a_plain_forward_pass(trained: Path, tiny_base:
         if (r["set"], r["model"]) == ("eval.jsonl (eval)", "base")
     ]
     base = load_base(str(tiny_base), compute="float32", device="cpu")
+    base.model.train()  # in evaluation mode bitsandbytes rounds more on some CPUs
     prompt, total, count = Prompt(base.tokenizer), 0.0, 0
     for n in range(100, 108):
         example = prompt.example(f"Is {n} bad?", f"No, {n} is fine.", budget=120)
