@@ -128,7 +128,7 @@ def _activations(setup: Setup) -> list[Item]:
     layer = tokens * layer_bytes(setup)
     if setup.config.base.gradient_checkpointing:
         kept = Item(
-            "activations", shape.layers * tokens * shape.hidden * width,
+            "activations", shape.layers * tokens * shape.hidden * 4.0,
             f"{tokens:,} tokens x {shape.layers} layers x one hidden state (gradient checkpointing)",
         )  # fmt: skip
         again = [Item("one layer again", layer, f"{tokens:,} tokens x {layer / tokens / 1000:.0f} kB")]
@@ -143,7 +143,7 @@ def _activations(setup: Setup) -> list[Item]:
     return [
         kept,
         *again,
-        Item("backward pass", tokens * 4 * shape.intermediate * width + widest * width, work),
+        Item("backward pass", tokens * 4 * shape.intermediate * 4.0 + widest * width, work),
         Item("logits", 8.0 * CHUNK * shape.vocabulary, logits),
     ]
 
@@ -151,21 +151,19 @@ def _activations(setup: Setup) -> list[Item]:
 def layer_bytes(setup: Setup) -> float:
     """Return what one layer keeps of one token for its backward pass.
 
-    Norms: their input in float32, and their output, which the projections share. Attention: queries,
-    keys, values, and the input of o_proj; on a CPU the weights, in float32 and again in the compute
-    type; on a card (a fused kernel) the output and the mask instead. Feed-forward: gate, its SiLU,
-    up, and their product. LoRA: x A' of each target.
+    What flows between the products is float32. Norms: their input. Projections: the input of each and
+    LoRA's x A', in the compute type. Attention: queries, keys and values, the latter two again behind
+    the shared prefix; on a CPU the weights; on a card (a fused kernel in the compute type) output and
+    mask. Feed-forward: gate, its SiLU, up.
     """
     shape, width, seen = setup.shape, setup.width, setup.seen
-    norms = 2 * shape.hidden * (4 + (width if width < 4 else 4))
-    attention = width * (2 * shape.queries + 2 * shape.keys)
-    if setup.device.is_cpu:
-        attention += shape.heads * seen * (4 + (width if width < 4 else 0))
-    else:
-        attention += width * (shape.queries + seen)
-    forward = 4 * shape.intermediate * width
-    lora = len(setup.config.lora.targets) * setup.config.lora.r * width
-    return norms + attention + forward + lora
+    norms = 2 * 4 * shape.hidden
+    inputs = width * (5 * shape.hidden + shape.queries + shape.intermediate)
+    lora = width * len(setup.config.lora.targets) * setup.config.lora.r
+    inner = 4 if setup.device.is_cpu else width
+    attention = inner * (shape.queries + 4 * shape.keys)
+    attention += 4 * shape.heads * seen if setup.device.is_cpu else width * (shape.queries + seen)
+    return norms + inputs + lora + attention + 3 * 4 * shape.intermediate
 
 
 def _surroundings(setup: Setup) -> list[Item]:

@@ -1,6 +1,6 @@
 """The processes that train together: who does which dialogues, and how their sums meet.
 
-    accelerate launch --num_processes 2 -m trainer train --config C
+    accelerate launch --multi_gpu --num_processes 2 -m trainer train --config C
 
 Every process sees the same batch and takes its share; gradients and losses are sums over answer
 tokens, so adding them up gives what one process would have got.
@@ -26,10 +26,12 @@ class Team:
 
     def __init__(self, device: str = "") -> None:
         try:
+            import torch
             from accelerate import Accelerator
         except ImportError:
             raise MissingExtra("accelerate", "train", "training") from None
-        self._accelerator = Accelerator(cpu=device == "cpu")
+        # Without a GPU, accelerate must be told so, or launched processes would not know of each other.
+        self._accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
         self.device = device or str(self._accelerator.device)
         self.count, self.index = self._accelerator.num_processes, self._accelerator.process_index
         self.main = self._accelerator.is_main_process
