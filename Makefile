@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: chat test lint test-hard bench clean
+.PHONY: chat test lint test-hard bench bench-training clean
 
 chat: $(VENV)/installed
 	@$(BIN)/python -m fsmbot.doctor fetch
@@ -24,6 +24,9 @@ test-hard: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/start.py
+
+bench-training: $(VENV)/installed
+	$(BIN)/python bench/training.py
 
 # The stamp is newer than what it was made from, so an unchanged environment is not touched again.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt

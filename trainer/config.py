@@ -119,11 +119,13 @@ class Lora:
     """Low-rank adaptation (Hu et al., https://arxiv.org/abs/2106.09685).
 
     r: rank. alpha: the update is scaled by alpha / r. targets: the layers that get an adapter.
+    saved_as: the type in which the finished adapter is written; it trains in float32.
     """
 
     r: Annotated[int, Meta(ge=1, le=1024)] = 16
     alpha: Weight = 32.0
     targets: list[str] = field(default_factory=lambda: list(LINEAR))
+    saved_as: Literal["float32", "float16", "bfloat16"] = "float16"
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class FlatBatch:
     """Dialogues end to end, and behind them padding up to a round length.
 
     ids, positions: (tokens,). prefix: how many leading tokens all dialogues share. spans: start and
-    end of each dialogue's own tokens, and of the padding. where: the places whose next token is learnt, targets: those
-    tokens; both (answer tokens,).
+    end of each dialogue's own tokens, and of the padding. where: the places whose next token is learnt,
+    targets: those tokens; both (answer tokens,).
     """
 
     ids: Any

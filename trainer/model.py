@@ -82,6 +82,7 @@ class Learner:
         state = {k: v.to(getattr(torch, dtype)) for k, v in self.state().items()}
         save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
         peft_config = self.model.peft_config["default"]
+        peft_config.base_model_name_or_path = self.base.id  # not where it lies on this machine
         peft_config.inference_mode = True
         peft_config.save_pretrained(folder)
         peft_config.inference_mode = False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsmbot.doctor.artefact import ADAPTER, ADAPTER_CONFIG, Card, write_card
+from fsmbot.doctor.artefact import ADAPTER, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
 from trainer.checkpoint import unwritable
@@ -85,39 +84,47 @@ def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
 
 
 def finish(job: Job, run: Run) -> None:
-    """Write the artefact: the best adapter (or the last, without evaluations) and what explains it."""
-    config, learner, output = job.config, job.learner, Path(job.config.output)
+    """Write the artefact of the best adapter, or of the last without evaluations; raises ConfigError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     best = best_adapter(job.checkpoints, run)
+    chosen = best.exists()
+    if chosen:
+        job.learner.load_state(load_file(best / ADAPTER))
+    output = Path(job.config.output)
     try:
-        if best.exists():
-            shutil.copy(best / ADAPTER, output / ADAPTER)
-            shutil.copy(best / ADAPTER_CONFIG, output / ADAPTER_CONFIG)
-        else:
-            learner.save_adapter(output)
-        card = Card(
-            base=learner.base.id,
-            revision=learner.base.revision,
-            prompt_format=learner.prompt.format,
-            prompt_version=VERSION,
-            system=config.data.system,
-            decoding=config.decoding,
-        )
-        write_card(output, card)
-        write_run(
-            output,
-            config=to_dict(config),
-            steps=run.step,
-            tokens=run.tokens,
-            best_step=run.best_step if best.exists() else -1,
-            best_loss=run.best if best.exists() else None,
-            data=[report.line() for report in job.data.reports],
-            parameters=sum(p.numel() for p in learner.parameters),
-        )
-        draw_losses(output)
-    except OSError as error:
+        write_artefact(output, job, run, chosen=chosen)
+    except (OSError, SafetensorError) as error:
         raise unwritable(output, error) from error
-    held = f", the best at step {run.best_step} with held-out loss {run.best:.4f}" if best.exists() else ""
+    held = f", the best at step {run.best_step} with held-out loss {run.best:.4f}" if chosen else ""
     job.reporter.say(f"wrote {output} after {run.step} steps and {run.tokens:,} tokens{held}")
+
+
+def write_artefact(output: Path, job: Job, run: Run, *, chosen: bool) -> None:
+    """Write the learner's adapter and what explains it; chosen: it is that of the best step."""
+    config, learner = job.config, job.learner
+    learner.save_adapter(output, config.lora.saved_as)
+    card = Card(
+        base=learner.base.id,
+        revision=learner.base.revision,
+        prompt_format=learner.prompt.format,
+        prompt_version=VERSION,
+        system=config.data.system,
+        decoding=config.decoding,
+    )
+    write_card(output, card)
+    write_run(
+        output,
+        config=to_dict(config),
+        steps=run.step,
+        tokens=run.tokens,
+        best_step=run.best_step if chosen else -1,
+        best_loss=run.best if chosen else None,
+        data=[report.line() for report in job.data.reports],
+        parameters=sum(p.numel() for p in learner.parameters),
+    )
+    draw_losses(output)
 
 
 def preview(path: Path, overrides: Sequence[str] = (), *, rows: int = 3, color: bool = False) -> None:

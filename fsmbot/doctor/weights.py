@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from fsmbot.doctor.quiet import quiet
-from fsmbot.errors import DoctorError, MissingExtra
+from fsmbot.errors import DoctorError, MissingExtra, first_line
 
 DEFAULT_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 HUB_REVISION = "12fd25f77366fa6b3b4b768ec3050bf629380bac"
@@ -172,6 +172,7 @@ def hub_folder(base: str, revision: str) -> Path:
     Raises DoctorError when the hub, the model, or safetensors in it cannot be had.
     """
     from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import GatedRepoError
 
     offline = constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT)
     try:
@@ -180,8 +181,13 @@ def hub_folder(base: str, revision: str) -> Path:
                 base, revision=revision or None, allow_patterns=HUB_FILES, local_files_only=offline
             )
         )
+    except GatedRepoError as error:
+        raise DoctorError(
+            f"the base model '{base}' is gated: accept its licence on its page of the hub, log in with "
+            "`hf auth login`, and try again; or give a local folder"
+        ) from error
     except Exception as error:  # the hub's client raises its own, httpx's and OSError
-        why = "the hub cannot be reached" if offline else f"{type(error).__name__}: {error}"
+        why = "the hub cannot be reached" if offline else f"{type(error).__name__}: {first_line(error)}"
         raise DoctorError(
             f"the base model '{base}' cannot be fetched: {why}; check the name and the network, "
             "log in with `hf auth login` if it is gated, or give a local folder"

@@ -9,7 +9,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,51 @@ def kill_and_resume(config: Path, folder: Path, kills: int, seed: int) -> list[i
         resumed = [int(line.split("step ")[-1]) for line in told.splitlines() if line.startswith("resumed")]
         steps += resumed or [0]
     return steps
+
+
+class GatedHub(BaseHTTPRequestHandler):
+    """A hub whose every model is gated."""
+
+    def do_GET(self) -> None:
+        """Refuse, in the words of the hub's API."""
+        self.send_response(401)
+        self.send_header("X-Error-Code", "GatedRepo")
+        self.send_header("X-Error-Message", "Access to this model is restricted.")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_a_gated_model_without_a_token_is_one_clear_message(tiny_base: Path, tmp_path: Path) -> None:
+    """The hub's own client, talking to a hub that refuses; exit code 2, the id, and what to do."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), GatedHub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        config = configure(tmp_path, tiny_base, "gated")
+        hidden = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path / "hf")}
+        command = [*TRAIN, str(config), "--set", "base.id=meta-llama/Llama-2-7b-hf"]
+        environ = {**environment(), **hidden, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True)
+        hub.shutdown()
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "base.id: the base model 'meta-llama/Llama-2-7b-hf' is gated: accept its licence" in line
+
+
+@pytest.mark.parametrize("name", ["training.jsonl", "doctor.json", "README.md"])
+def test_a_file_that_cannot_be_written_is_one_clear_message(
+    tiny_base: Path, tmp_path: Path, name: str
+) -> None:
+    """A full disk under any file of the artefact; the checkpoints before it stay."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / name).symlink_to("/dev/full")
+    done = run(TRAIN, str(configure(tmp_path, tiny_base, "full", steps=2)), "--resume")
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.hard
