@@ -88,8 +88,8 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     _config_options(parser)
     parser.add_argument("--adapter", type=Path, help="the doctor to measure (default: the config's output)")
     parser.add_argument(
-        "--answers", type=int, default=50, metavar="N",
-        help="dialogues of each set to answer, by base and by doctor (50; 0: losses only)",
+        "--answers", type=int, default=100, metavar="N",
+        help="dialogues of each set to answer, by base and by doctor (100; 0: losses only)",
     )  # fmt: skip
 
 

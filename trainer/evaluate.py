@@ -15,10 +15,11 @@ from typing import Any
 
 from fsmbot.doctor.artefact import has_adapter, read_card, with_adapter
 from fsmbot.doctor.base import load_base
-from fsmbot.doctor.decode import Decoding, decode
+from fsmbot.doctor.decode import Decoding
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
 from fsmbot.errors import ConfigError
+from trainer.answers import decode_all
 from trainer.config import Config, load_config
 from trainer.data import Dialogue, Report, encode, read_dialogues
 from trainer.facts import write_evaluation
@@ -41,7 +42,7 @@ class HeldOut:
 
 
 def run_evaluation(
-    path: Path, overrides: Sequence[str] = (), *, adapter: Path | None = None, answers: int = 50
+    path: Path, overrides: Sequence[str] = (), *, adapter: Path | None = None, answers: int = 100
 ) -> list[dict[str, Any]]:
     """Measure base and doctor on eval and test; write evaluation.json and the card; return the rows.
 
@@ -117,17 +118,19 @@ def answer_all(
     for model in MODELS:
         with doctor.disable_adapter() if model == "base" else nullcontext():
             for held in sets:
-                dialogues = held.dialogues[:count]
-                texts = [reply(doctor, prompt, d, card.decoding) for d in dialogues]
-                given[held.name, model] = texts
-                say(f"{held.name}: {len(texts)} answers by {model}")
+                given[held.name, model] = replies(doctor, prompt, held.dialogues[:count], card.decoding)
+                say(f"{held.name}: {len(given[held.name, model])} answers by {model}")
     return given
 
 
-def reply(model: Any, prompt: Prompt, dialogue: Dialogue, decoding: Decoding) -> Answer:
-    """Answer one question."""
-    ids = list(decode(model, prompt.question(dialogue.question), prompt.stops, ANSWER_TOKENS, decoding))
-    return Answer(prompt.decode(ids), len(ids) < ANSWER_TOKENS, dialogue.answer)
+def replies(model: Any, prompt: Prompt, dialogues: Sequence[Dialogue], decoding: Decoding) -> list[Answer]:
+    """Answer the questions of dialogues."""
+    prompts = [prompt.question(dialogue.question) for dialogue in dialogues]
+    said = decode_all(model, prompts, prompt.stops, ANSWER_TOKENS, decoding)
+    return [
+        Answer(prompt.decode(ids), len(ids) < ANSWER_TOKENS, dialogue.answer)
+        for ids, dialogue in zip(said, dialogues, strict=True)
+    ]
 
 
 def say(line: str) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("rapidfuzz")
+torch = pytest.importorskip("torch")
 
-from trainer.measures import Answer, ends_whole, repeated, rouge_l, summary
+from fsmbot.doctor.base import load_base  # noqa: E402
+from fsmbot.doctor.decode import Decoding, decode  # noqa: E402
+from trainer.answers import decode_all  # noqa: E402
+from trainer.measures import Answer, ends_whole, repeated, rouge_l, summary  # noqa: E402
 
 
 def test_rouge_l_is_the_f1_of_the_longest_common_subsequence() -> None:
@@ -45,3 +51,17 @@ def test_a_summary_is_of_means() -> None:
     answers = [Answer("Drink water.", True, "Drink water."), Answer("", False, "Rest.")]
     assert summary(answers) == {"rouge_l": 0.5, "repeated": 0.0, "words": 1.0, "ended": 0.5}
     assert summary([]) == {}
+
+
+def test_many_answers_at_once_are_those_given_one_by_one(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the lengths of prompts and answers, and however many go together."""
+    monkeypatch.setattr("trainer.answers.TOGETHER", 3)
+    model = load_base(str(tiny_base), compute="float32", device="cpu").model
+    generator = torch.Generator().manual_seed(1)
+    prompts = [torch.randint(5, 300, (size,), generator=generator).tolist() for size in (3, 40, 7, 21, 8)]
+    stops, decoding = range(150, 180), Decoding()
+    one_by_one = [list(decode(model, prompt, stops, 30, decoding)) for prompt in prompts]
+    assert len({len(ids) for ids in one_by_one}) > 2
+    assert decode_all(model, prompts, stops, 30, decoding) == one_by_one
