@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fsmbot.doctor.prompt import Example
-from trainer.config import Config, Source, load_config
+from trainer.config import Config, Source
+from trainer.config_file import load_config
 from trainer.data import Dialogue, Report, encode, read_dialogues
 from trainer.model import Learner, load_learner
 from trainer.schedule import Stream

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fsmbot.registry import Registry
 
 WRONG = 2
+REFERENCE = Path(__file__).parent / "assets" / "doctor.yaml"
+"""A copy of flows/doctor.yaml, which an installed package has not."""
 """The exit code for a wrong command line or flow file."""
 
 
@@ -62,7 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fsmbot {_version()}")
     parser.add_argument("--flow", metavar="FILE", type=Path, help="the flow file to talk with")
-    parser.add_argument("--doctor", metavar="FOLDER", type=Path, help="the trained doctor to use")
+    parser.add_argument(
+        "--doctor",
+        metavar="FOLDER",
+        type=Path,
+        help="the trained doctor to use (without --flow: in the reference flow)",
+    )
     parser.add_argument("--no-history", action="store_true", help="keep no input history on disk")
     parser.add_argument("--json", action="store_true", help="write the events as JSON lines")
     _add_handlers(parser, default=[])
@@ -126,7 +133,8 @@ def _load(options: argparse.Namespace, path: Path) -> Flow:
 
 def _talk(options: argparse.Namespace) -> int:
     """Open the conversation: at a terminal the REPL, else a message a line."""
-    if options.flow is None:
+    path = options.flow or (REFERENCE if options.doctor else None)
+    if path is None:
         options.parser.print_help(sys.stderr)
         print("\nfsmbot: name a flow with --flow FILE, or give a command", file=sys.stderr)
         return WRONG
@@ -135,7 +143,7 @@ def _talk(options: argparse.Namespace) -> int:
     logs.setup()
 
     def load() -> Flow:
-        return _with_doctor(_load(options, options.flow), options.doctor)
+        return _with_doctor(_load(options, path), options.doctor)
 
     flow = load()
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):

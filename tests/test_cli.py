@@ -159,3 +159,12 @@ def test_a_medical_question_is_answered_by_the_real_model() -> None:
     assert prompt == "What would you like to ask?"
     assert answer[-1] == DISCLAIMER
     assert len(" ".join(answer[:-1]).split()) > 5
+
+
+def test_a_doctor_without_a_flow_talks_in_the_reference_flow(tmp_path: Path) -> None:
+    """`python -m fsmbot --doctor FOLDER` is enough, also where only the package is installed."""
+    packaged = ROOT / "fsmbot" / "assets" / "doctor.yaml"
+    assert packaged.read_text() == (ROOT / FLOW).read_text()
+    done = fsmbot("--doctor", str(tmp_path), said=b"hello\n")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"What would you like to ask?")

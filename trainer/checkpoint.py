@@ -6,6 +6,7 @@ detected by its manifest, and the checkpoint before it is used instead.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -71,8 +72,8 @@ def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
 def unwritable(path: Path, error: Exception) -> ConfigError:
     """Return what to say when a disk is full, or read-only."""
     return ConfigError(
-        f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; the last checkpoint is "
-        "whole: free some space or name another --set output=FOLDER, then go on with --resume"
+        f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; free some space, or name a "
+        "folder that can be written. What was saved before is whole: a run goes on with --resume"
     )
 
 
@@ -85,6 +86,9 @@ def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some mounted drives cannot sync folders
+            raise
     finally:
         os.close(number)
 
@@ -106,12 +110,32 @@ def load(folder: Path) -> Checkpoint:
 
 
 def latest(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """Return the newest whole checkpoint; tell of every damaged one that is passed over."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
+    """Return the newest whole checkpoint, or None before the first; tell of damaged ones passed over.
+
+    Raises ConfigError if there are checkpoints and none is whole.
+    """
+    found = steps(folder)
+    for path in reversed(found):
         if is_whole(path):
             return path
         say(f"{path} is damaged or incomplete; trying the checkpoint before it")
+    if found:
+        raise ConfigError(
+            f"{folder}: every checkpoint is damaged; train anew into another --set output=FOLDER"
+        )
     return None
+
+
+def steps(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, oldest first."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Remove checkpoints later than the one a run goes on from: they are damaged, and would count as new."""
+    for path in steps(folder):
+        if int(path.name.removeprefix("step-")) > step:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def tidy(folder: Path, keep: int, best: Path) -> None:
@@ -119,8 +143,8 @@ def tidy(folder: Path, keep: int, best: Path) -> None:
 
     To be called after a checkpoint that knows `best`, so that no checkpoint's best is ever missing.
     """
-    known = {best.name, *(_best_of(path) for path in sorted(folder.glob("step-*"))[-keep:])}
-    gone = [*folder.glob(".*.tmp"), *sorted(folder.glob("step-*"))[:-keep]]
+    known = {best.name, *(_best_of(path) for path in steps(folder)[-keep:])}
+    gone = [*folder.glob(".*.tmp"), *steps(folder)[:-keep]]
     gone += [path for path in folder.glob("best-*") if path.name not in known]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot.errors import FsmbotError
+from fsmbot.text import safe
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,18 @@ def _plan(args: argparse.Namespace) -> None:
     print(plan(args.config, args.overrides, device=args.device))
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     _config_options(parser)
     parser.add_argument("--adapter", type=Path, help="the doctor to measure (default: the config's output)")
     parser.add_argument(
-        "--answers", type=int, default=100, metavar="N",
+        "--answers", type=_count, default=100, metavar="N",
         help="dialogues of each set to answer, by base and by doctor (100; 0: losses only)",
     )  # fmt: skip
 
@@ -127,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[args.command].run(args)
     except FsmbotError as error:
-        print(f"trainer {args.command}: {error}", file=sys.stderr)
+        print(safe(f"trainer {args.command}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"trainer {args.command}: stopped", file=sys.stderr)

@@ -19,6 +19,9 @@ from fsmbot.errors import ConfigError
 from trainer.config import Config, Source
 from trainer.rows import Row, read_rows
 
+SHORTEST = 16
+"""Tokens that question and answer need to say anything."""
+
 
 @dataclass(frozen=True)
 class Dialogue:
@@ -64,6 +67,7 @@ def prepare(config: Config, prompt: Prompt) -> Prepared:
 
     The examples held out are shuffled by the seed, so that the first of them stand for all.
     """
+    _refuse_short(config, prompt)
     reports: list[Report] = []
     held, keys = read_held(config, reports)
     examples = [e for d, report in held for e in _encode(d, prompt, config, report)]
@@ -80,9 +84,21 @@ def prepare(config: Config, prompt: Prompt) -> Prepared:
         weights += [source.weight] * len(encoded)
     if shared:
         raise _shared(shared)
-    if not train:
-        raise ConfigError("no dialogue is left to learn from:\n" + "\n".join(r.line() for r in reports))
+    empty = [report for report in reports if not report.counts["kept"]]
+    if empty or not train:
+        lines = "\n".join(report.line() for report in empty or reports)
+        raise ConfigError(f"a source gives no dialogue; mend it or take it out:\n{lines}")
     return Prepared(train, weights, examples, reports, _digest(train, weights, examples))
+
+
+def _refuse_short(config: Config, prompt: Prompt) -> None:
+    """Refuse a budget that system prompt and markers fill by themselves; raises ConfigError."""
+    frame = len(prompt.example("", "", budget=config.data.max_tokens).ids)
+    if config.data.max_tokens < frame + SHORTEST:
+        raise ConfigError(
+            f"data.max_tokens is {config.data.max_tokens}, but the prompt takes {frame} without question and "
+            f"answer; allow {frame + SHORTEST} at the least, or shorten data.system"
+        )
 
 
 def read_held(

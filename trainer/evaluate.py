@@ -9,23 +9,33 @@ import math
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import has_adapter, read_card, with_adapter
+from fsmbot.doctor.artefact import (
+    ADAPTER_CONFIG,
+    check_adapter_config,
+    has_adapter,
+    read_card,
+    with_adapter,
+)
 from fsmbot.doctor.base import load_base
 from fsmbot.doctor.decode import Decoding
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
 from fsmbot.errors import ConfigError
+from fsmbot.text import safe
 from trainer.answers import decode_all
-from trainer.config import Config, load_config
+from trainer.checkpoint import unwritable
+from trainer.config import Config
+from trainer.config_file import load_config
 from trainer.data import Dialogue, Report, encode, read_dialogues
 from trainer.facts import write_evaluation
 from trainer.loop import summed_loss
 from trainer.measures import Answer, summary
-from trainer.model import Learner, load_learner
+from trainer.model import Learner, load_learner, read_adapter
+from trainer.needs import require
 
 MODELS = ("base", "doctor")
 ANSWER_TOKENS = 256
@@ -49,10 +59,12 @@ def run_evaluation(
     adapter: the artefact folder (the configuration's output by default). answers: how many dialogues of
     each set are answered; generation takes most of the time. Raises ConfigError, DoctorError.
     """
+    require("rapidfuzz", "ROUGE-L")
     config = load_config(path, overrides)
     folder = adapter or Path(config.output)
     if not has_adapter(folder):
         raise ConfigError(f"{folder} holds no adapter; train first, or name a folder with --adapter")
+    config = as_trained(config, folder)
     learner = load_learner(config)
     sets = held_out(config, learner.prompt)
     losses = measure_losses(learner, sets, folder)
@@ -66,21 +78,36 @@ def run_evaluation(
         }
         for held in sets for model in MODELS
     ]  # fmt: skip
-    write_evaluation(folder, rows)
+    try:
+        write_evaluation(folder, rows)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return rows
+
+
+def as_trained(config: Config, folder: Path) -> Config:
+    """Return the configuration with base, system prompt and shape of the adapter that is measured."""
+    card = read_card(folder)
+    shape = check_adapter_config(folder / ADAPTER_CONFIG)
+    lora = replace(config.lora, r=shape["r"], alpha=shape["lora_alpha"], targets=shape["target_modules"])
+    base = replace(config.base, id=card.base, revision=card.revision)
+    return replace(config, lora=lora, base=base, data=replace(config.data, system=card.system))
 
 
 def held_out(config: Config, prompt: Prompt) -> list[HeldOut]:
     """Return the configuration's sets of eval and test; raises ConfigError if there are none."""
-    sets = []
+    sets: list[HeldOut] = []
     for side, sources in (("eval", config.data.eval), ("test", config.data.test)):
         for source in sources:
-            report = Report(f"{source.label} ({side})")
+            alike = sum(held.name.startswith(f"{source.label} ({side}") for held in sets)
+            report = Report(f"{source.label} ({side}{f' {alike + 1}' if alike else ''})")
             dialogues = read_dialogues(source, Path(config.folder), config.seed, report, set())
             both = [(d, encode(d, prompt, config, report)) for d in dialogues]
             kept = [(d, e) for d, e in both if e is not None]
+            if not kept:
+                raise ConfigError(f"a source gives no dialogue; mend it or take it out: {report.line()}")
             sets.append(HeldOut(report.source, [d for d, _ in kept], [e for _, e in kept]))
-    if not any(held.examples for held in sets):
+    if not sets:
         raise ConfigError("there is nothing to evaluate on; name sources under data.eval or data.test")
     return sets
 
@@ -90,12 +117,10 @@ def measure_losses(learner: Learner, sets: Sequence[HeldOut], folder: Path) -> d
 
     A fresh adapter changes nothing, so the learner is the base until the doctor's is loaded.
     """
-    from safetensors.torch import load_file
-
     losses = {}
     for model in MODELS:
         if model == "doctor":
-            learner.load_state(load_file(folder / "adapter_model.safetensors"))
+            learner.load_state(read_adapter(folder))
         for held in sets:
             loss, tokens = summed_loss(learner, held.examples)
             losses[held.name, model] = loss / max(1.0, tokens)
@@ -135,7 +160,7 @@ def replies(model: Any, prompt: Prompt, dialogues: Sequence[Dialogue], decoding:
 
 def say(line: str) -> None:
     """Show progress."""
-    print(line, file=sys.stderr, flush=True)
+    print(safe(line), file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

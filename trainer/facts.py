@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import read_card
+from fsmbot.doctor.artefact import ADAPTER, read_card
+from fsmbot.doctor.weights import sha256
 from fsmbot.errors import ConfigError
 
 RUN, EVALUATION, README = "run.json", "evaluation.json", "README.md"
@@ -24,13 +25,13 @@ def write_run(folder: Path, **facts: Any) -> None:
     (folder / RUN).write_text(
         json.dumps({**facts, "commit": commit(), "versions": versions}, indent=2) + "\n"
     )
-    (folder / EVALUATION).unlink(missing_ok=True)  # it was another adapter's
     write_readme(folder)
 
 
 def write_evaluation(folder: Path, results: list[dict[str, Any]]) -> None:
     """Write evaluation.json, and the card anew where the folder is a trained doctor."""
-    (folder / EVALUATION).write_text(json.dumps(results, indent=2) + "\n")
+    facts = {"adapter_sha256": sha256(folder / ADAPTER), "results": results}
+    (folder / EVALUATION).write_text(json.dumps(facts, indent=2) + "\n")
     if (folder / RUN).exists():
         write_readme(folder)
 
@@ -64,8 +65,7 @@ def write_readme(folder: Path) -> None:
     """Write the model card, with the header that the hub reads."""
     run, card = read_run(folder), read_card(folder)
     config = run["config"]
-    path = folder / EVALUATION
-    results = json.loads(path.read_text()) if path.exists() else []
+    results = read_evaluation(folder)
     text = _CARD.format(
         name=config["name"], base=card.base, revision=card.revision,
         header=f"\nlicense: {config['licence']}" if config["licence"] else "",
@@ -81,6 +81,16 @@ def write_readme(folder: Path) -> None:
         figures=_figures(results), notes=config["notes"] or "Not stated.",
     )  # fmt: skip
     (folder / README).write_text(text, encoding="utf-8")
+
+
+def read_evaluation(folder: Path) -> list[dict[str, Any]]:
+    """Return what `evaluate` found of this very adapter; nothing if it was another one, or not yet."""
+    try:
+        facts = json.loads((folder / EVALUATION).read_text())
+        same = facts["adapter_sha256"] == sha256(folder / ADAPTER)
+        return list(facts["results"]) if same else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 _CARD = """---

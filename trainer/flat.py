@@ -119,9 +119,11 @@ class FlatAttention:
         length, seen = query.shape[2], key.shape[2]
         if query.device.type == "cpu" and seen <= SHORT:
             return self._plain(query, key, value, scaling)
-        mask = None if length == seen else self._mask(length, seen, query).isfinite()
+        # Heads are repeated, as grouped ones with a mask would go through the slowest kernel on a GPU.
+        key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
+        mask = None if length == seen else self._mask(length, seen, query).to(query.dtype)
         return scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=True
+            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling
         )
 
     def _plain(self, query: Any, key: Any, value: Any, scaling: float) -> Any:

@@ -21,8 +21,9 @@ from trainer import checkpoint
 from trainer.config import Config, to_dict
 from trainer.data import Prepared
 from trainer.model import Learner
+from trainer.optimizer import load_optimizer, make_optimizer, optimizer_tensors
 from trainer.report import Reporter
-from trainer.resume import refuse_changes
+from trainer.resume import Facts, refuse_changes
 from trainer.schedule import Stream, batches_per_epoch, learning_rate, micro_batches
 from trainer.stopping import memory_advice, stop_signal
 from trainer.team import Team
@@ -36,7 +37,8 @@ class Run:
     """Where a run stands: all that a checkpoint keeps besides the tensors.
 
     worse: evaluations since the best one. skipped: steps in a row that overflowed in float16.
-    scaler: the state of float16's loss scale.
+    scaler: the state of float16's loss scale. config: as resolved; data: the digest of the examples;
+    base: the revision of the base that was really loaded.
     """
 
     step: int = 0
@@ -48,6 +50,12 @@ class Run:
     scaler: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     data: str = ""
+    base: str = ""
+
+    @property
+    def facts(self) -> Facts:
+        """What must be the same for a run to be the same."""
+        return Facts(self.config, self.data, self.base)
 
 
 class Job:
@@ -76,19 +84,18 @@ def train(job: Job, *, resume: bool = False, allow: frozenset[str] = frozenset()
     Raises ConfigError for a run that cannot be resumed or has gone wrong (NaN, out of memory).
     """
     config, learner, team = job.config, job.learner, job.team
-    run = restore(job, allow) if resume else Run(config=to_dict(config), data=job.data.digest)
+    run = restore(job, allow) if resume else fresh(job)
     stream = Stream(job.data.weights, config.steps.batch, config.seed)
     job.reporter.begin(run.step, job.steps)
     stopped = False
-    with stop_signal() as stopping:
+    with stop_signal() as stopping, memory_advice(config, lambda: run.step):
         while run.step < job.steps and not stopped and not out_of_patience(run, config):
             started = time.monotonic()
             batch = [job.data.train[index] for index in stream.batch(run.step)]
             rate = learning_rate(
                 run.step, job.steps, config.optimizer.lr, config.optimizer.warmup, config.optimizer.final
             )
-            with memory_advice(config, run.step):
-                loss = backward(job, batch)
+            loss = backward(job, batch)
             loss, stops = team.add_gradients(learner.parameters, loss, float(stopping.is_set()))
             norm = step(job, run, loss, rate)
             run.step += 1
@@ -98,7 +105,8 @@ def train(job: Job, *, resume: bool = False, allow: frozenset[str] = frozenset()
             stopped = stops > 0  # all processes agree on the step after which they stop
             if due(run.step, config.steps.evaluate, job.steps) and job.data.eval:
                 judge(job, run)
-            if stopped or due(run.step, config.steps.checkpoint, job.steps):
+            last = stopped or out_of_patience(run, config)
+            if last or due(run.step, config.steps.checkpoint, job.steps):
                 keep(job, run)
     if run.step < job.steps and stopped:
         job.reporter.say(f"stopped after step {run.step} of {job.steps}; go on with --resume")
@@ -112,20 +120,9 @@ def total_steps(config: Config, data: Prepared) -> int:
     return max(1, math.ceil(config.steps.epochs * batches_per_epoch(data.weights, config.steps.batch)))
 
 
-def make_optimizer(config: Config, learner: Learner) -> Any:
-    """Return AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101), paged in 8 bits if asked."""
-    import torch
-
-    settings: dict[str, Any] = {
-        "lr": config.optimizer.lr,
-        "betas": config.optimizer.betas,
-        "weight_decay": config.optimizer.weight_decay,
-    }
-    if config.optimizer.name == "paged_adamw_8bit" and learner.device.type == "cuda":
-        from bitsandbytes.optim.adamw import PagedAdamW8bit
-
-        return PagedAdamW8bit(learner.parameters, **settings)  # type: ignore[no-untyped-call]
-    return torch.optim.AdamW(learner.parameters, foreach=True, **settings)
+def fresh(job: Job) -> Run:
+    """Return a run that has not begun."""
+    return Run(config=to_dict(job.config), data=job.data.digest, base=job.learner.base.revision)
 
 
 def backward(job: Job, batch: list[Example]) -> float:
@@ -201,8 +198,9 @@ def judge(job: Job, run: Run) -> None:
     run.worse = 0 if better else run.worse + 1
     if better:
         run.best, run.best_step = loss, run.step
-        if job.team.main:
-            checkpoint.write_whole(best_adapter(job.checkpoints, run), job.learner.save_adapter)
+        with job.team.main_writes():
+            if job.team.main:
+                checkpoint.write_whole(best_adapter(job.checkpoints, run), job.learner.save_adapter)
 
 
 def best_adapter(checkpoints: Path, run: Run) -> Path:
@@ -217,17 +215,21 @@ def out_of_patience(run: Run, config: Config) -> bool:
 
 def keep(job: Job, run: Run) -> None:
     """Write a checkpoint: adapter, optimizer and random state, and where the run stands."""
+    run.scaler = job.scaler.state_dict()
+    with job.team.main_writes():
+        if job.team.main:
+            write(job, run)
+
+
+def write(job: Job, run: Run) -> None:
+    """Write the folder of a checkpoint, and remove old ones."""
     import torch
 
-    run.scaler = job.scaler.state_dict()
-    if job.team.main:
-        tensors = {f"adapter.{name}": value for name, value in job.learner.state().items()}
-        for index, state in job.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        tensors["random"] = torch.get_rng_state()
-        checkpoint.save(job.checkpoints, checkpoint.Checkpoint(tensors, vars(run)))
-        checkpoint.tidy(job.checkpoints, job.config.steps.keep, best_adapter(job.checkpoints, run))
-    job.team.wait()
+    tensors = {f"adapter.{name}": value for name, value in job.learner.state().items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(job.optimizer).items()}
+    tensors["random"] = torch.get_rng_state()
+    checkpoint.save(job.checkpoints, checkpoint.Checkpoint(tensors, vars(run)))
+    checkpoint.tidy(job.checkpoints, job.config.steps.keep, best_adapter(job.checkpoints, run))
 
 
 def restore(job: Job, allow: frozenset[str]) -> Run:
@@ -240,19 +242,21 @@ def restore(job: Job, allow: frozenset[str]) -> Run:
     path = checkpoint.latest(job.checkpoints, job.reporter.say)
     if path is None:
         job.reporter.say(f"{job.checkpoints}: no checkpoint yet; starting from the beginning")
-        return Run(config=to_dict(job.config), data=job.data.digest)
+        return fresh(job)
     saved = checkpoint.load(path)
-    run = Run(**saved.facts)
-    refuse_changes(run.config, to_dict(job.config), run.data, job.data.digest, allow)
-    run.config, run.data = to_dict(job.config), job.data.digest
+    try:
+        run = Run(**saved.facts)
+    except TypeError as error:
+        raise ConfigError(f"{path} was written by another version of the trainer; train anew") from error
+    refuse_changes(run.facts, fresh(job).facts, allow)
+    run.config, run.data, run.base = to_dict(job.config), job.data.digest, job.learner.base.revision
     job.learner.load_state(_under("adapter.", saved.tensors))
-    states: dict[int, dict[str, Any]] = {}
-    for name, value in _under("optimizer.", saved.tensors).items():
-        index, _, key = name.partition(".")
-        states.setdefault(int(index), {})[key] = value
-    job.optimizer.load_state_dict({**job.optimizer.state_dict(), "state": states})
-    job.scaler.load_state_dict(run.scaler)
+    load_optimizer(job.optimizer, _under("optimizer.", saved.tensors))
+    if run.scaler and job.scaler.is_enabled():  # it may have been bfloat16, on another card
+        job.scaler.load_state_dict(run.scaler)
     torch.set_rng_state(saved.tensors["random"])
+    if job.team.main:
+        checkpoint.forget_after(job.checkpoints, run.step)
     job.reporter.say(f"resumed from {path}, after step {run.step}")
     return run
 
@@ -265,7 +269,7 @@ def _under(start: str, tensors: dict[str, Any]) -> dict[str, Any]:
 def diverged(step: int, loss: float, norm: float, rate: float) -> ConfigError:
     """Return what to say when the numbers are no numbers any more."""
     return ConfigError(
-        f"step {step + 1}: the loss is {loss} and the gradient's norm {norm}; the last checkpoint is "
+        f"step {step + 1}: the loss is {loss} and the gradient's norm {norm}; what was saved is "
         f"whole. Lower the learning rate (now {rate:.1e}) with --set optimizer.lr={rate / 2:.1e}, and go "
         "on with --resume --allow optimizer.lr"
     )

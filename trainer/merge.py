@@ -55,19 +55,27 @@ def merged_model(model: Any, dtype: str) -> Any:
     from peft.tuners.lora.bnb import Linear4bit as Adapted
     from transformers import AutoModelForCausalLM
 
+    wanted = getattr(torch, dtype)
     for kind in (Adapted, Linear4bit):  # an adapted layer holds a 4-bit one, so it goes first
         for name, layer in [pair for pair in model.named_modules() if isinstance(pair[1], kind)]:
-            model.set_submodule(name, plain_layer(layer))
+            model.set_submodule(name, plain_layer(layer, wanted))
     config = type(model.config).from_dict(model.config.to_dict())
     del config.quantization_config
     models: Any = AutoModelForCausalLM
-    fresh = models.from_config(config, dtype=getattr(torch, dtype))
-    fresh.load_state_dict(model.state_dict())  # copies into 16 bits, and refuses a layer that is missing
+    with torch.device("meta"):  # so that no second copy takes memory
+        fresh = models.from_config(config, dtype=wanted)
+    state = {name: tensor.to("cpu", wanted) for name, tensor in model.state_dict().items()}
+    fresh.load_state_dict(state, assign=True)  # refuses a layer that is missing
+    fresh.tie_weights()
+    fresh.generation_config = model.generation_config
     return fresh
 
 
-def plain_layer(layer: Any) -> Any:
-    """Return a float32 linear layer that does what a 4-bit one with its adapter, if any, does."""
+def plain_layer(layer: Any, dtype: Any) -> Any:
+    """Return a linear layer on the CPU that does what a 4-bit one with its adapter, if any, does.
+
+    They are added up in float32 and rounded once.
+    """
     import torch
     from bitsandbytes.functional import dequantize_4bit
 
@@ -76,7 +84,7 @@ def plain_layer(layer: Any) -> Any:
     if base is not layer:
         weight += layer.get_delta_weight("default").float()
     plain = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=base.bias is not None, device="meta")
-    plain.weight = torch.nn.Parameter(weight, requires_grad=False)
+    plain.weight = torch.nn.Parameter(weight.to("cpu", dtype), requires_grad=False)
     plain.bias = base.bias
     return plain
 

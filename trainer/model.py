@@ -6,12 +6,14 @@ peft makes and saves the adapter; its forward pass is replaced by one that reads
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fsmbot.doctor.artefact import ADAPTER
 from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
@@ -33,6 +35,7 @@ class Learner:
     def __init__(self, config: Config, base: Base) -> None:
         import torch
 
+        _refuse_unknown(base.model, config)
         self.base, self.config = base, config
         self.prompt = Prompt(base.tokenizer, config.data.system)
         self.prefix = len(self.prompt.prefix)
@@ -66,12 +69,19 @@ class Learner:
         """Return the adapter's parameters by name, as peft saves them."""
         from peft import get_peft_model_state_dict
 
-        return {k: v.contiguous() for k, v in get_peft_model_state_dict(self.model).items()}
+        state = get_peft_model_state_dict(self.model, save_embedding_layers=False)  # or it asks the hub
+        return {k: v.contiguous() for k, v in state.items()}
 
     def load_state(self, tensors: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Take back what `state` gave; raises ConfigError if these are another adapter's tensors."""
         from peft import set_peft_model_state_dict
 
+        own = {name: value.shape for name, value in self.state().items()}
+        if own != {name: value.shape for name, value in tensors.items()}:
+            raise ConfigError(
+                "the adapter has other layers or another rank than lora.targets and lora.r say; use the "
+                "configuration that it was trained with"
+            )
         set_peft_model_state_dict(self.model, tensors)
 
     def save_adapter(self, folder: Path, dtype: str = "float32") -> None:
@@ -80,12 +90,22 @@ class Learner:
         from safetensors.torch import save_file
 
         state = {k: v.to(getattr(torch, dtype)) for k, v in self.state().items()}
-        save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-        peft_config = self.model.peft_config["default"]
-        peft_config.base_model_name_or_path = self.base.id  # not where it lies on this machine
-        peft_config.inference_mode = True
-        peft_config.save_pretrained(folder)
-        peft_config.inference_mode = False
+        save_file(state, folder / ADAPTER, metadata={"format": "pt"})
+        shown = copy.copy(self.model.peft_config["default"])
+        shown.base_model_name_or_path = self.base.id  # not where it lies on this machine
+        shown.inference_mode = True
+        shown.save_pretrained(folder)
+
+
+def read_adapter(folder: Path) -> dict[str, Any]:
+    """Return the tensors of a folder's adapter; raises ConfigError if they cannot be read."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / ADAPTER)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{folder / ADAPTER} cannot be read: {error}; train again") from error
 
 
 def load_tokenizer(config: Config) -> Any:
@@ -115,13 +135,11 @@ def _with_lora(model: Any, config: Config) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    missing = [target for target in config.lora.targets if target not in names]
-    if missing:
-        raise ConfigError(
-            f"lora.targets: the base has no layer '{missing[0]}'; it has "
-            + ", ".join(sorted(n for n in names if n.endswith("proj")))
-        )
+    layers = {name for name, _ in _quantized(model)}
+    missing = [target for target in config.lora.targets if target not in layers]
+    if missing or not config.lora.targets:
+        what = f"the base has no 4-bit layer '{missing[0]}'" if missing else "at least one layer is needed"
+        raise ConfigError(f"lora.targets: {what}; it has {', '.join(sorted(layers))}")
     settings = LoraConfig(
         r=config.lora.r,
         lora_alpha=config.lora.alpha,  # type: ignore[arg-type]  # peft divides it, so a float will do
@@ -143,9 +161,28 @@ def _body_and_head(model: Any) -> tuple[Any, Any]:
 
 
 def _compute_type(model: Any) -> Any:
+    return next(layer.compute_dtype for _, layer in _quantized(model))
+
+
+def _quantized(model: Any) -> list[tuple[str, Any]]:
+    """Return the 4-bit layers with the last part of their names."""
     from bitsandbytes.nn.modules import Linear4bit
 
-    return next(m.compute_dtype for m in model.modules() if isinstance(m, Linear4bit))
+    pairs = model.named_modules()
+    return [(name.rpartition(".")[2], layer) for name, layer in pairs if isinstance(layer, Linear4bit)]
+
+
+def _refuse_unknown(model: Any, config: Config) -> None:
+    """Refuse a base that computes something that this loop leaves out; raises ConfigError."""
+    unknown = ("final_logit_softcapping", "attn_logit_softcapping", "logit_scale", "logits_scaling")
+    found = [name for name in unknown if getattr(model.config, name, None) not in (None, 0, 1)]
+    window = getattr(model.config, "sliding_window", None)
+    if window and getattr(model.config, "use_sliding_window", True) and window < config.data.max_tokens:
+        found.append(f"a sliding window of {window} tokens")
+    if getattr(model.get_output_embeddings(), "bias", None) is not None:
+        found.append("a bias on its head")
+    if found:
+        raise ConfigError(f"base.id: the base has {found[0]}, which is not supported; take a Llama-like one")
 
 
 def _replace_forwards(model: Any, compute: Any) -> Any:
@@ -164,12 +201,14 @@ def _replace_forwards(model: Any, compute: Any) -> Any:
                 partial(_weight, layer.base_layer, compute),
                 layer.scaling["default"],
                 compute,
+                layer.base_layer.bias,
             )
     return loss
 
 
-def _apply(linear: Any, a: Any, b: Any, weight: Any, scale: float, compute: Any, x: Any) -> Any:
-    return linear.apply(x, a, b, weight, scale, compute)
+def _apply(linear: Any, a: Any, b: Any, weight: Any, scale: float, compute: Any, bias: Any, x: Any) -> Any:
+    out = linear.apply(x, a, b, weight, scale, compute)
+    return out if bias is None else out + bias
 
 
 def _weight(layer: Any, compute: Any) -> Any:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fsmbot.doctor.base import Compute
 from fsmbot.errors import ConfigError
-from trainer.config import LINEAR, Config, load_config
+from trainer.config import LINEAR, Config
+from trainer.config_file import load_config
 from trainer.devices import DEVICES, GIB, find_device
 from trainer.estimate import Item, Setup, flops, memory, total
 from trainer.shapes import find_shape

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from fsmbot.errors import MissingExtra
+from fsmbot.text import safe
 from trainer.checkpoint import unwritable
 
 BAR = "step {n_fmt}/{total_fmt} |{bar}| {postfix}"
@@ -61,17 +64,18 @@ class Progress:
         self._recent: list[tuple[float, int, float]] = []
         self._steps = 0
         self._bar: Any = None
-        self._board = _summary_writer(folder / "tensorboard") if tensorboard else None
+        with self._writing():
+            self._board = _summary_writer(folder / "tensorboard") if tensorboard else None
 
     def begin(self, step: int, steps: int) -> None:
         """Note where the run begins; forget rows of steps that will be made again."""
         from tqdm import tqdm
 
         self._steps = steps
-        rows = [row for row in read_rows(self._path) if row["step"] <= step] if step else []
         with self._writing():
+            rows = [row for row in read_rows(self._path) if row["step"] <= step] if step else []
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            write_rows(self._path, rows)
         if self._out.isatty():
             self._bar = tqdm(total=steps, initial=step, file=self._out, bar_format=BAR, dynamic_ncols=True)
 
@@ -81,7 +85,7 @@ class Progress:
             "step": step,
             "loss": round(loss, 5),
             "lr": rate,
-            "norm": round(norm, 4),
+            "norm": round(norm, 4) if math.isfinite(norm) else None,  # float16 overflowed
             "tokens": tokens,
             "seconds": round(seconds, 3),
         }
@@ -100,7 +104,7 @@ class Progress:
         """Show a line of its own."""
         if self._bar is not None:
             self._bar.clear()
-        print(line, file=self._out, flush=True)
+        print(safe(line), file=self._out, flush=True)
 
     def _write(self, row: dict[str, Any]) -> None:
         with self._writing(), self._path.open("a") as file:
@@ -146,6 +150,16 @@ def _summary_writer(folder: Path) -> Any:
     except ImportError:
         raise MissingExtra("tensorboard", "train", "--tensorboard") from None
     return SummaryWriter(str(folder))
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace a training.jsonl; killed at any instant, the old one or the new one is there."""
+    fresh = path.with_name(f".{path.name}.tmp")
+    with fresh.open("w") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -21,6 +22,7 @@ def stop_signal() -> Iterator[threading.Event]:
         if flag.is_set():
             raise KeyboardInterrupt
         flag.set()
+        os.write(2, b"\nfinishing this step, then saving; again to stop at once\n")  # print may be at work
 
     before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -31,7 +33,7 @@ def stop_signal() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def memory_advice(config: Config, step: int) -> Iterator[None]:
+def memory_advice(config: Config, step: Callable[[], int]) -> Iterator[None]:
     """Turn a failed allocation, on a GPU or not, into ConfigError that says what to lower."""
     try:
         yield
@@ -39,7 +41,7 @@ def memory_advice(config: Config, step: int) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise ConfigError(
-            f"step {step + 1}: out of memory; the last checkpoint is whole. {_advice(config)}, and go on "
+            f"step {step() + 1}: out of memory; what was saved is whole. {_advice(config)}, and go on "
             "with --resume --allow KEY for each key you change. `python -m trainer plan` estimates what fits"
         ) from error
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from fsmbot.errors import ConfigError, MissingExtra
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=3)
+"""How long processes wait for the main one, which may have to fetch and quantize a large base."""
 
 
 class Team:
@@ -27,11 +30,13 @@ class Team:
     def __init__(self, device: str = "") -> None:
         try:
             import torch
-            from accelerate import Accelerator
+            from accelerate import Accelerator, InitProcessGroupKwargs
         except ImportError:
             raise MissingExtra("accelerate", "train", "training") from None
         # Without a GPU, accelerate must be told so, or launched processes would not know of each other.
-        self._accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
+        cpu = device == "cpu" or not torch.cuda.is_available()
+        patience = InitProcessGroupKwargs(timeout=PATIENCE)
+        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patience])
         self.device = device or str(self._accelerator.device)
         self.count, self.index = self._accelerator.num_processes, self._accelerator.process_index
         self.main = self._accelerator.is_main_process
@@ -68,9 +73,22 @@ class Team:
                 f"raise it with --set steps.batch={self.count}, or start fewer"
             )
 
-    def wait(self) -> None:
-        """Wait until every process is here."""
-        self._accelerator.wait_for_everyone()
+    @contextmanager
+    def main_writes(self) -> Iterator[None]:
+        """Around what the main process writes: if that fails, all processes stop, with one reason.
+
+        Raises ConfigError.
+        """
+        import torch
+
+        failure: ConfigError | None = None
+        try:
+            yield
+        except ConfigError as error:
+            failure = error
+        failed = float(self.total(torch.tensor(float(failure is not None), device=self.device)))
+        if failed:
+            raise failure or ConfigError("the main process could not write; see its message")
 
     @contextmanager
     def main_first(self) -> Iterator[None]:

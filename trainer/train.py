@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot.doctor.artefact import ADAPTER, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
-from trainer.checkpoint import unwritable
-from trainer.config import Config, load_config, to_dict
+from fsmbot.text import safe
+from trainer.checkpoint import is_whole, unwritable
+from trainer.config import Config, to_dict
+from trainer.config_file import load_config
 from trainer.data import Prepared, prepare
 from trainer.facts import write_run
 from trainer.loop import Job, Run, best_adapter, out_of_patience, total_steps, train
-from trainer.model import Learner, load_learner, load_tokenizer
+from trainer.model import Learner, load_learner, load_tokenizer, read_adapter
+from trainer.needs import require
 from trainer.preview import render
 from trainer.report import Progress, Silent, draw_losses
 from trainer.schedule import Stream
@@ -39,13 +43,11 @@ class Options:
 def run_training(path: Path, overrides: Sequence[str] = (), options: Options | None = None) -> Path:
     """Train as a configuration says; returns the artefact folder. Raises ConfigError."""
     options = options or Options()
+    require("matplotlib", "loss.png")
     config = load_config(path, overrides)
     output = Path(config.output)
-    if not options.resume and not options.dry_run and (output / "checkpoints").exists():
-        raise ConfigError(
-            f"{output} holds checkpoints of a run; go on with --resume, or name another folder with "
-            "--set output=FOLDER"
-        )
+    if not options.dry_run:
+        refuse_overwriting(output, options)
     team = Team()
     with team.main_first():
         learner = load_learner(config, device=team.device)
@@ -53,9 +55,49 @@ def run_training(path: Path, overrides: Sequence[str] = (), options: Options | N
     if team.main:
         say_plan(config, learner, data)
     if not options.dry_run:
-        _train(config, learner, data, team, options)
+        with alone(output, team):
+            _train(config, learner, data, team, options)
     team.close()
     return output
+
+
+def refuse_overwriting(output: Path, options: Options) -> None:
+    """Refuse to train over what another run left; raises ConfigError."""
+    begun = any((output / "checkpoints").glob("step-*"))
+    if begun and not options.resume:
+        raise ConfigError(
+            f"{output} holds checkpoints of a run; go on with --resume, or name another folder with "
+            "--set output=FOLDER"
+        )
+    if not begun and (output / ADAPTER).exists():
+        raise ConfigError(
+            f"{output} holds a finished doctor without its checkpoints; name another folder with "
+            "--set output=FOLDER"
+        )
+    if options.allow and not options.resume:
+        raise ConfigError("--allow says what may have changed since a checkpoint; give it with --resume")
+
+
+@contextmanager
+def alone(output: Path, team: Team) -> Iterator[None]:
+    """Keep other runs out of the folder; raises ConfigError if one is at work there, or it cannot be made."""
+    from filelock import FileLock, Timeout
+
+    if not team.main:
+        yield
+        return
+    try:
+        (output / "checkpoints").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output / "checkpoints" / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"another run is writing into {output}; wait for it, or stop it") from None
+    except OSError as error:
+        raise unwritable(output, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _train(config: Config, learner: Learner, data: Prepared, team: Team, options: Options) -> None:
@@ -80,18 +122,19 @@ def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
         f"{total_steps(config, data):,} steps of {config.steps.batch} dialogues on {learner.device}, "
         f"{trained:,} trained parameters, {learner.prefix} tokens shared by every prompt"
     )
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print(safe("\n".join(lines)), file=sys.stderr, flush=True)
 
 
 def finish(job: Job, run: Run) -> None:
     """Write the artefact of the best adapter, or of the last without evaluations; raises ConfigError."""
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     best = best_adapter(job.checkpoints, run)
-    chosen = best.exists()
+    chosen = is_whole(best)
     if chosen:
-        job.learner.load_state(load_file(best / ADAPTER))
+        job.learner.load_state(read_adapter(best))
+    elif run.best_step > 0:
+        job.reporter.say(f"{best} is missing or damaged; the adapter of the last step is taken instead")
     output = Path(job.config.output)
     try:
         write_artefact(output, job, run, chosen=chosen)

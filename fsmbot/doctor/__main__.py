@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from fsmbot.doctor.artefact import default_card
+from fsmbot.doctor.artefact import SHIPPED, read_card
 from fsmbot.doctor.weights import DEFAULT_BASE, quantized_folder
 from fsmbot.errors import ResourceError
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def fetch_base(base: str = "", revision: str = "") -> int:
     """Fetch and quantize a base model with lines about progress; quick if it is cached."""
     if not base:
-        card = default_card()
+        card = read_card(SHIPPED)
         base, revision = card.base or DEFAULT_BASE, revision or card.revision
     started = time.monotonic()
     try:

@@ -66,11 +66,6 @@ def write_card(folder: Path, card: Card) -> None:
     (folder / CARD).write_bytes(text + b"\n")
 
 
-def default_card() -> Card:
-    """Return the shipped doctor's card, or the defaults where none is shipped."""
-    return read_card(SHIPPED) if (SHIPPED / CARD).exists() else Card()
-
-
 def has_adapter(folder: Path) -> bool:
     """Say whether the folder has an adapter; one without safetensors is no adapter to us."""
     return (folder / ADAPTER).exists()
@@ -98,8 +93,8 @@ def with_adapter(model: Any, folder: Path) -> Any:
         ) from error
 
 
-def check_adapter_config(path: Path) -> None:
-    """Refuse an adapter_config.json that is not plain LoRA; raises DoctorError."""
+def check_adapter_config(path: Path) -> dict[str, Any]:
+    """Return what an adapter_config.json says; raises DoctorError if it is not plain LoRA."""
     try:
         config = json.loads(path.read_bytes())
         kind, rank = config["peft_type"], config["r"]
@@ -110,3 +105,4 @@ def check_adapter_config(path: Path) -> None:
     if kind != "LORA" or not isinstance(rank, int) or not 0 < rank <= 1024 or found:
         what = f"'{found[0]}'" if found else f"peft_type {kind!r} with r {rank!r}"
         raise DoctorError(f"{path}: expected a plain LoRA adapter of rank 1 to 1024, found {what}")
+    return dict(config)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fsmbot.doctor.artefact import SHIPPED, Card, default_card, has_adapter, read_card, with_adapter
+from fsmbot.doctor.artefact import SHIPPED, Card, has_adapter, read_card, with_adapter
 from fsmbot.doctor.base import Base, load_base
 from fsmbot.doctor.decode import Decoding, decode
 from fsmbot.doctor.prompt import Prompt
@@ -56,7 +56,7 @@ class _Loaded:
 class LocalDoctor:
     """A base model in 4 bits with the artefact folder's adapter, loaded when first needed.
 
-    adapter: an artefact folder; "" is the shipped doctor.
+    adapter: an artefact folder; "" is the shipped doctor, or no adapter if a base is named.
     base: a base other than the artefact's own: an id of the hub or a local folder.
     device: "cpu", "cuda"…; "" takes CUDA where there is one.
     decoding: how to choose tokens; None takes what the artefact says.
@@ -140,12 +140,13 @@ class LocalDoctor:
     def _read(self) -> tuple[_Loaded, str]:
         """Load base, adapter and prompt format; return them with the model's name."""
         folder, card = self._artefact()
+        adapted = folder is not None and has_adapter(folder)
         try:
             base = load_base(
                 self._base or card.base, "" if self._base else card.revision, device=self._device
             )
             model = base.model
-            if has_adapter(folder):
+            if folder is not None and adapted:
                 with quiet():
                     model = with_adapter(model, folder)
         except ImportError as error:
@@ -159,13 +160,14 @@ class LocalDoctor:
         loaded = _Loaded(model, prompt, self._decoding or card.decoding, card.max_prompt_tokens)
         # The first step repacks the weights for this machine: better now than while a user waits.
         next(decode(model, prompt.prefix, (), 1, loaded.decoding), None)
-        return loaded, model_name(base, has_adapter(folder))
+        return loaded, model_name(base, adapted)
 
-    def _artefact(self) -> tuple[Path, Card]:
-        if not self._adapter:
-            return SHIPPED, default_card()
-        folder = Path(self._adapter).expanduser()
-        return folder, read_card(folder)
+    def _artefact(self) -> tuple[Path | None, Card]:
+        """Return the folder and its card; a base of the user's own goes without the shipped adapter."""
+        if self._adapter:
+            folder = Path(self._adapter).expanduser()
+            return folder, read_card(folder)
+        return (None, Card()) if self._base else (SHIPPED, read_card(SHIPPED))
 
     def _report(self, error: ResourceError) -> ResourceError:
         self._status = "unavailable"

@@ -37,6 +37,9 @@ Format = Literal["chat-template", "llama-2"]
 Tokenizer = Any  # transformers.PreTrainedTokenizerBase; not imported here, to keep imports light
 Cuttable = TypeVar("Cuttable", str, list[int])
 
+QUESTION = -1
+"""Stands for the question where only what is around it matters; no token has this id."""
+
 _HOLE = re.compile(r"FSMBOT-HOLE-(\d+)-END")
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 _CHARACTERS_PER_TOKEN = 24  # above any usual average; only guards against encoding megabytes
@@ -211,9 +214,8 @@ class Prompt:
         return [eos]
 
     def _common_prefix(self) -> list[int]:
-        one, other = self._join([self.content("a")]), self._join([self.content("b")])
-        same = (place for place, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1)
-        return one[: next(same, len(one))]
+        ids = self._join([[QUESTION]])
+        return ids[: ids.index(QUESTION)]
 
 
 def _forbidden_ids(tokenizer: Tokenizer) -> frozenset[int]:

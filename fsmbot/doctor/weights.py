@@ -54,14 +54,16 @@ def silent(line: str) -> None:
 def quantized_folder(base: str, revision: str = "", report: Report = silent) -> Path:
     """Return a folder with the base model in NF4, made now if it is not in the cache.
 
-    base: an id of the hub; revision: a commit of it, or WHEEL_REVISION; "" takes any of the
-    cached ones, else the pinned one. A damaged copy is noticed by its sha256 and made anew.
+    base: an id of the hub; revision: a commit of it, or WHEEL_REVISION; "" takes what is cached, else
+    the default's pinned one, else the newest, whose commit is noted. A damaged copy is noticed by its
+    sha256 and made anew.
     Raises DoctorError if the weights cannot be had, MissingExtra if a package is missing.
     """
     candidates = _revisions(base, revision)
     for candidate in candidates:
-        if (folder := cache_folder(base, candidate)).exists() and is_whole(folder):
-            return folder
+        for folder in dict.fromkeys((cache_folder(base, candidate), cache_folder(base, ""))):
+            if is_whole(folder) and candidate in ("", read_manifest(folder).revision):
+                return folder
     reasons = []
     for candidate in candidates:
         try:
@@ -122,7 +124,8 @@ def _make(base: str, revision: str, report: Report) -> Path:
                 with _source(base, revision, Path(temporary), report) as source:
                     report(f"quantizing {base} to 4 bits …")
                     _quantize(source, fresh)
-                _write_manifest(fresh, base, revision)
+                    resolved = revision or (source.name if source.parent.name == "snapshots" else "")
+                _write_manifest(fresh, base, resolved)
                 _replace(target, fresh)
     except ImportError as error:
         raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error

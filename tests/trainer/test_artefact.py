@@ -15,7 +15,9 @@ from fsmbot.errors import ConfigError  # noqa: E402
 from trainer import train as training  # noqa: E402
 from trainer.cli import main  # noqa: E402
 from trainer.evaluate import run_evaluation  # noqa: E402
+from trainer.facts import read_evaluation  # noqa: E402
 from trainer.merge import merge  # noqa: E402
+from trainer.team import Team  # noqa: E402
 
 YAML = """\
 name: tiny
@@ -34,6 +36,8 @@ steps: {{batch: 4, steps: 30, micro_tokens: 480}}
 """
 
 EVAL, TEST = "eval.jsonl (eval)", "test.jsonl (test)"
+
+NEW = ["train", "--config", "{config}", "--set", "output={folder}/new"]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,25 @@ def test_an_evaluation_compares_base_and_doctor_on_every_held_out_set(
     assert {"rouge_l", "repeated", "words", "ended"} <= set(base)
     card = (trained.parent / "out" / "README.md").read_text()
     assert f"| {TEST} | doctor | 8 | {doctor['loss']:.3f} |" in card
+
+
+def test_an_adapter_is_measured_in_its_own_shape(trained: Path) -> None:
+    """Whatever rank and system prompt the configuration says now."""
+    as_was = run_evaluation(trained, answers=0)
+    now = run_evaluation(trained, ["lora.r=2", "lora.alpha=1", "data.system=Be rude."], answers=0)
+    assert now == as_was
+
+
+def test_another_adapter_has_no_figures_yet(trained: Path) -> None:
+    """An evaluation belongs to the very adapter that it measured."""
+    folder = trained.parent / "out"
+    run_evaluation(trained, answers=0)
+    assert read_evaluation(folder)
+    weights = folder / "adapter_model.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before + b" ")
+    assert read_evaluation(folder) == []
+    weights.write_bytes(before)
 
 
 def test_the_base_loss_is_that_of_a_plain_forward_pass(trained: Path, tiny_base: Path) -> None:
@@ -117,11 +140,29 @@ def test_the_card_tells_where_the_doctor_comes_from(trained: Path, tiny_base: Pa
     assert run["config"]["lora"]["r"] == 4
 
 
+def test_a_finished_doctor_is_not_trained_over(trained: Path, tmp_path: Path) -> None:
+    """Also when its checkpoints were deleted, and with --resume."""
+    (tmp_path / "adapter_model.safetensors").touch()
+    for options in (training.Options(), training.Options(resume=True)):
+        with pytest.raises(ConfigError, match="holds a finished doctor without its checkpoints"):
+            training.run_training(trained, [f"output={tmp_path}"], options)
+
+
+def test_two_runs_do_not_share_a_folder(trained: Path, tmp_path: Path) -> None:
+    """The second is told that another one is at work."""
+    other = pytest.raises(ConfigError, match="another run is writing into")
+    with training.alone(tmp_path, Team("cpu")), other:
+        training.run_training(trained, [f"output={tmp_path}"])
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         (["evaluate", "--config", "{config}", "--adapter", "{folder}"], "holds no adapter; train first"),
         (["merge", "--adapter", "{folder}", "--out", "{folder}/x"], "holds no adapter"),
+        (["train", "--config", "{config}", "--allow", "optimizer.lr"], "holds checkpoints of a run"),
+        ([*NEW, "--allow", "optimizer.lr"], "give it with --resume"),
+        ([*NEW, "--set", "data.max_tokens=60", "--set", "steps.micro_tokens=60"], "the prompt takes 66 without"),
         (["train", "--config", "{config}"], "holds checkpoints of a run; go on with --resume"),
         (["train", "--config", "{folder}/none.yaml"], "none.yaml: cannot be read"),
     ],

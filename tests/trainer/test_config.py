@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fsmbot.errors import ConfigError
-from trainer.config import Config, load_config, to_dict
+from trainer.config import Config, to_dict
+from trainer.config_file import load_config
 
 CONFIGS = Path(__file__).parent.parent.parent / "trainer" / "configs"
 GOOD = "name: x\ndata:\n  train:\n    - path: a.jsonl\n"
@@ -31,7 +32,7 @@ def test_every_mistake_is_reported_at_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert [line.removeprefix(f"{tmp_path}/c.yaml:") for line in str(caught.value).splitlines()] == [
-        "5:8: lora has no key 'rank'; known: r, alpha, targets",
+        "5:8: lora has no key 'rank'; known: r, alpha, targets, saved_as",
         "5:20: lora.r: expected a whole number >= 1, not the number 0",
         "6:1: a configuration has no key 'optimiser'; did you mean 'optimizer'?",
         "7:16: steps.batch: expected a whole number, not the text 'many'",

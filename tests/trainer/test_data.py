@@ -157,6 +157,7 @@ def test_questions_are_the_same_whatever_their_case_and_marks() -> None:
         ("a.jsonl", b'{"input": "\xff"}\n', r"a\.jsonl:1: byte 11 is not UTF-8"),
         ("a.jsonl", b"[1]\n", r"a\.jsonl:1: expected an object with columns, not list"),
         ("a.jsonl.gz", b"no gzip", r"a\.jsonl\.gz: cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b"x" * 999)[:10] + b"\xff" * 40, r"a\.jsonl\.gz: cannot be read"),
         ("a.csv", b"input,output\nx,\xff\n", r"a\.csv: not UTF-8"),
         ("a.parquet", b"no parquet", r"a\.parquet: not a Parquet file"),
     ],
@@ -200,4 +201,3 @@ def test_rows_can_be_chosen(tmp_path: Path, tokenizer: Any) -> None:
     assert kept(where={"kind": ["a"]}) == 10
     assert kept(max_answer_words=6) == 5
     assert kept(rows=7) == 7
-    assert isinstance(Report("x").line(), str)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,10 @@ from trainer import loop  # noqa: E402
 from trainer import train as training  # noqa: E402
 from trainer.config import BaseModel, Config, Data, Lora, Source, Steps  # noqa: E402
 from trainer.data import prepare  # noqa: E402
-from trainer.model import load_learner  # noqa: E402
+from trainer.model import Learner, load_learner  # noqa: E402
+from trainer.optimizer import load_optimizer, optimizer_tensors  # noqa: E402
 from trainer.report import Progress, read_rows  # noqa: E402
+from trainer.schedule import micro_batches  # noqa: E402
 from trainer.stopping import memory_advice  # noqa: E402
 
 QUESTIONS = ["What helps against a cough?", "Is water good?", "A cough, again and again, what now?", "Hm?"]
@@ -69,17 +73,22 @@ def awake(config: Config) -> loop.Job:
     return job
 
 
+def plain_loss(model: Any, examples: list[Any]) -> float:
+    """Return the summed loss of examples that go through a model one by one."""
+    total = 0.0
+    for example in examples:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([example.ids])).logits[0, :-1].float()
+        chosen, targets = torch.tensor(example.answer[1:]), torch.tensor(example.ids[1:])
+        total += float(torch.nn.functional.cross_entropy(logits[chosen], targets[chosen], reduction="sum"))
+    return total
+
+
 def test_the_flat_loss_is_that_of_each_dialogue_by_itself(config: Config) -> None:
     """Laid end to end behind a shared prefix, dialogues lose nothing and see nothing of each other."""
     job = load(config)
     plain = load_base(config.base.id, compute="float32", device="cpu").model.train()
-    expected = 0.0
-    for example in job.data.train[:5]:
-        with torch.no_grad():
-            logits = plain(input_ids=torch.tensor([example.ids])).logits[0, :-1].float()
-        chosen = torch.tensor(example.answer[1:])
-        targets = torch.tensor(example.ids[1:])
-        expected += float(torch.nn.functional.cross_entropy(logits[chosen], targets[chosen], reduction="sum"))
+    expected = plain_loss(plain, job.data.train[:5])
     assert job.learner.prefix > 0
     assert float(job.learner.loss(job.data.train[:5]).detach()) == pytest.approx(expected, rel=1e-4)
 
@@ -90,14 +99,27 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(config: Config) -> None
     whole = gradients(job, 6)
     small = dataclasses.replace(config.steps, micro_tokens=120)
     job.config = dataclasses.replace(config, steps=small)
+    assert len(micro_batches(job.data.train[:6], 120, job.learner.prefix)) > 2
     assert torch.allclose(whole, gradients(job, 6), rtol=1e-3, atol=1e-6)
 
 
 def test_recomputed_activations_give_the_same_gradient(config: Config) -> None:
-    """Gradient checkpointing saves memory and changes nothing else."""
-    whole = gradients(awake(config))
+    """Gradient checkpointing saves memory and changes nothing else, in several parts too."""
+    config = dataclasses.replace(config, steps=dataclasses.replace(config.steps, micro_tokens=160))
+    whole, calls = counted_gradients(config)
     base = dataclasses.replace(config.base, gradient_checkpointing=True)
-    assert torch.allclose(whole, gradients(awake(dataclasses.replace(config, base=base))), atol=1e-6)
+    again, more = counted_gradients(dataclasses.replace(config, base=base))
+    assert torch.allclose(whole, again, atol=1e-6)
+    assert more == 2 * calls  # every layer's attention ran a second time
+
+
+def counted_gradients(config: Config) -> tuple[Any, int]:
+    """Return the gradient of some dialogues, and how often attention was computed for it."""
+    job, calls = awake(config), []
+    layers = [m for m in job.learner.model.modules() if type(m).__name__ == "LlamaAttention"]
+    for layer in layers:
+        layer.register_forward_hook(lambda *_: calls.append(1))
+    return gradients(job, 6), len(calls)
 
 
 def test_the_gradient_is_the_slope_of_the_loss(config: Config) -> None:
@@ -119,8 +141,11 @@ def test_an_evaluation_leaves_the_gradients_alone(config: Config) -> None:
     """On some CPUs a forward pass in evaluation mode would make later gradients vanish."""
     job = awake(dataclasses.replace(config, base=BaseModel(config.base.id, compute="bfloat16")))
     before = gradients(job)
+    packed = [p.detach().clone() for p in job.learner.model.parameters()]
     loop.evaluate(job, job.data.eval)
     assert torch.equal(before, gradients(job))
+    assert all(map(torch.equal, packed, job.learner.model.parameters()))
+    assert all(module.training for module in job.learner.model.modules())
 
 
 def half_precision(config: Config) -> Config:
@@ -144,7 +169,8 @@ def test_an_overflow_in_float16_leaves_a_step_out(config: Config) -> None:
     before = [p.detach().clone() for p in job.learner.parameters]
     state = loop.Run()
     loss = loop.backward(job, job.data.train[:4])
-    assert loop.step(job, state, loss, 1e-3) == float("inf") or state.skipped == 1
+    assert not math.isfinite(loop.step(job, state, loss, 1e-3))
+    assert state.skipped == 1
     assert job.scaler.get_scale() < 1e30
     assert all(map(torch.equal, before, job.learner.parameters))
 
@@ -206,6 +232,152 @@ def test_a_changed_run_is_not_resumed_unless_allowed_by_name(config: Config, tmp
         run(config, resume=True, allow="data.file")
 
 
+def test_another_rank_cannot_be_allowed(config: Config) -> None:
+    """The checkpoint's tensors would not fit; the way out is another folder."""
+    run(config)
+    other = dataclasses.replace(config, lora=Lora(r=2, alpha=8.0))
+    with pytest.raises(ConfigError, match=r"(?s)lora\.r: 4 -> 2\ntake it back, or train anew [^,]*$"):
+        run(other, resume=True, allow="lora.r")
+
+
+def test_other_weights_under_the_same_name_are_another_base(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was loaded counts, not what was asked for."""
+    run(config)
+    monkeypatch.setattr("fsmbot.doctor.base.LOCAL_REVISION", "another")
+    with pytest.raises(ConfigError, match=r"base\.weights: local -> another"):
+        run(config, resume=True)
+
+
+def test_a_run_goes_on_in_another_precision_if_allowed(config: Config) -> None:
+    """From a card with bfloat16 to one without: the loss scale starts afresh."""
+    run(dataclasses.replace(config, steps=dataclasses.replace(config.steps, steps=4)))
+    assert run(half_precision(config), resume=True, allow="base.compute,steps.steps").step == 8
+
+
+def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(config: Config) -> None:
+    """The run is not silently begun anew, and its rows stay."""
+    run(config)
+    for path in Path(config.output).glob("checkpoints/step-*"):
+        (path / "state.json").write_text("{")
+    rows = rows_of(config)
+    with pytest.raises(ConfigError, match="every checkpoint is damaged; train anew into another"):
+        run(config, resume=True)
+    assert rows_of(config) == rows
+
+
+def test_a_damaged_later_checkpoint_does_not_outlive_a_whole_one(config: Config) -> None:
+    """Resumed from step 6, as 8 was damaged, the run removes 8 and keeps what it writes itself."""
+    run(config)
+    (Path(config.output) / "checkpoints" / "step-000008" / "state.safetensors").write_bytes(b"x")
+    longer = dataclasses.replace(config, steps=dataclasses.replace(config.steps, steps=7, keep=1))
+    assert run(longer, resume=True, allow="steps.steps,steps.keep").step == 7
+    left = sorted(p.name for p in Path(config.output).glob("checkpoints/*-*"))
+    assert left == ["best-000007", "step-000007"]
+
+
+def test_patience_ends_a_run_with_a_checkpoint_and_survives_a_resume(config: Config) -> None:
+    """After two evaluations without a better loss; resuming does not start the count again."""
+    steps = dataclasses.replace(config.steps, steps=30, evaluate=1, checkpoint=0, patience=2)
+    wild = dataclasses.replace(config.optimizer, lr=0.5, warmup=0.0)  # it can only get worse
+    config = dataclasses.replace(config, steps=steps, optimizer=wild)
+    ended = run(config)
+    assert ended.worse == 2
+    assert ended.step < 30
+    assert (Path(config.output) / "checkpoints" / f"step-{ended.step:06d}").exists()
+    assert run(config, resume=True).step == ended.step
+
+
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
+@pytest.mark.parametrize("bits", [32, 8])
+def test_an_optimizer_comes_back_bit_for_bit(bits: int) -> None:
+    """AdamW and the paged one in 8 bits, whose tensors share memory and lie under another name."""
+    from bitsandbytes.optim.adamw import PagedAdamW8bit
+
+    def make() -> tuple[Any, list[Any]]:
+        generator = torch.Generator().manual_seed(1)
+        parameters = [torch.nn.Parameter(torch.randn(80, 64, generator=generator)) for _ in range(2)]
+        return (PagedAdamW8bit if bits == 8 else torch.optim.AdamW)(parameters, lr=1e-2), parameters
+
+    def step(optimizer: Any, parameters: list[Any], seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+
+    (first, one), (second, other) = make(), make()
+    step(first, one, 2)
+    tensors = optimizer_tensors(first)
+    assert len({t.untyped_storage().data_ptr() for t in tensors.values()}) == len(tensors)
+    load_optimizer(second, tensors)
+    with torch.no_grad():
+        for a, b in zip(one, other, strict=True):
+            b.copy_(a)
+    step(first, one, 3)
+    step(second, other, 3)
+    assert all(map(torch.equal, one, other))
+
+
+def test_a_base_with_biases_keeps_them(config: Config, tiny_base: Path, tmp_path: Path) -> None:
+    """As Qwen's attention has: the flat loss is that of the plain model."""
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    shape = AutoConfig.from_pretrained(tiny_base, attention_bias=True)
+    torch.manual_seed(5)
+    model = LlamaForCausalLM(shape)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()
+    shutil.copytree(tiny_base, tmp_path / "biased")
+    model.save_pretrained(tmp_path / "biased")
+    biased = dataclasses.replace(config, base=BaseModel(str(tmp_path / "biased"), compute="float32"))
+    job = load(biased)
+    plain = load_base(biased.base.id, compute="float32", device="cpu").model.train()
+    assert any(name.endswith("bias") for name, _ in plain.named_parameters())
+    assert float(job.learner.loss(job.data.train[:3]).detach()) == pytest.approx(
+        plain_loss(plain, job.data.train[:3]), rel=1e-4
+    )
+
+
+def test_a_base_that_computes_something_else_is_refused(config: Config) -> None:
+    """Soft-capped logits and short windows would give a plausible, wrong loss."""
+    job = load(config)
+    for setting in ({"final_logit_softcapping": 30.0}, {"sliding_window": 64}):
+        vars(job.learner.base.model.config).update(setting)
+        with pytest.raises(ConfigError, match="which is not supported; take a Llama-like one"):
+            Learner(config, job.learner.base)
+        job.learner.base.model.config.final_logit_softcapping = None
+
+
+@pytest.mark.parametrize("targets", [[], ["lm_head"], ["self_attn"], ["c_attn"]])
+def test_layers_that_cannot_learn_are_refused(config: Config, targets: list[str]) -> None:
+    """The message lists the layers that can."""
+    with pytest.raises(ConfigError, match=r"lora\.targets: .*; it has down_proj, gate_proj, k_proj"):
+        load(dataclasses.replace(config, lora=Lora(targets=targets)))
+
+
+def test_no_checkpoint_asks_the_hub(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """peft would look up the base's page each time."""
+    job = load(config)
+    job.learner.save_adapter(make_folder(config))
+
+    def asked(*_: Any, **__: Any) -> None:
+        pytest.fail("the hub was asked")
+
+    monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", asked)
+    job.learner.model.peft_config["default"].base_model_name_or_path = "some/model"
+    job.learner.save_adapter(make_folder(config))
+    assert json.loads((make_folder(config) / "adapter_config.json").read_text())["base_model_name_or_path"]
+
+
+def make_folder(config: Config) -> Path:
+    """Return the output folder, made if need be."""
+    Path(config.output).mkdir(exist_ok=True)
+    return Path(config.output)
+
+
 def test_without_a_checkpoint_resume_starts_from_the_beginning(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,9 +392,9 @@ def test_no_memory_left_says_what_to_lower(config: Config, monkeypatch: pytest.M
     errors = [torch.OutOfMemoryError(words[0]), RuntimeError(words[1])]
     for error in errors:
         advice = r"step 8: out of memory.*--set steps\.micro_tokens=160"
-        with pytest.raises(ConfigError, match=advice), memory_advice(config, 7):
+        with pytest.raises(ConfigError, match=advice), memory_advice(config, lambda: 7):
             raise error
-    with pytest.raises(RuntimeError, match="a bug"), memory_advice(config, 7):
+    with pytest.raises(RuntimeError, match="a bug"), memory_advice(config, lambda: 7):
         raise RuntimeError("a bug")
 
 

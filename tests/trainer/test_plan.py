@@ -15,7 +15,7 @@ import pytest
 import trainer.shapes
 from fsmbot.errors import ConfigError, DoctorError
 from trainer.cli import main
-from trainer.config import load_config
+from trainer.config_file import load_config
 from trainer.devices import DEVICES, GIB, find_device
 from trainer.estimate import NF4, Setup, flops, memory, total
 from trainer.plan import MARGIN, cheaper, plan, suggestions
