@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -130,16 +131,22 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 after one line on stderr that says what to mend."""
+    """Run one command; return 0, 2 after a message on stderr that says what to mend, 130 after Ctrl-C,
+    141 when nobody reads the output any more.
+    """
     args = _parser().parse_args(argv)
     try:
         COMMANDS[args.command].run(args)
+        sys.stdout.flush()
     except FsmbotError as error:
         print(safe(f"trainer {args.command}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"trainer {args.command}: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of the output, `head` perhaps, went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 
