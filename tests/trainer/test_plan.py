@@ -60,19 +60,19 @@ def test_shapes_give_the_published_numbers_of_parameters() -> None:
 
 
 def test_every_item_of_the_reference_run_is_within_its_bounds() -> None:
-    """GiB, for Llama-2-7b at 4 x 512 tokens on a T4; papers say 5.5 in all."""
+    """GiB, for Llama-2-7b at 4 x 512 tokens on a T4; papers say 5.5 in all, with 16-bit activations."""
     found, setup = gib(colab()), colab()
     bounds = {
         "4-bit weights": (3.0, 3.3), "16-bit weights": (0.45, 0.52), "adapter": (0.14, 0.16),
-        "gradients": (0.14, 0.16), "optimizer": (0.07, 0.08), "activations": (0.49, 0.51),
-        "one layer again": (0.3, 0.4), "backward pass": (0.2, 0.3), "logits": (0.02, 0.05),
+        "gradients": (0.14, 0.16), "optimizer": (0.07, 0.08), "activations": (0.99, 1.01),
+        "one layer again": (0.5, 0.6), "backward pass": (0.4, 0.45), "logits": (0.02, 0.05),
         "CUDA": (0.6, 0.8),
     }  # fmt: skip
     assert list(found) == list(bounds)
     assert all(low <= found[what] <= high for what, (low, high) in bounds.items()), found
     assert setup.trained == 39_976_960  # what peft prints for r=16 on all seven
     assert 3.3 <= found["4-bit weights"] + found["16-bit weights"] <= 4.0
-    assert 5.0 <= sum(found.values()) <= 6.0
+    assert 5.5 <= sum(found.values()) <= 7.0
 
 
 def test_the_quantized_size_is_that_of_real_4_bit_weights(tiny_base: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_reference_fits_a_t4_and_says_so() -> None:
     """The verdict, the sum, and the speed that was published."""
     text = plan(COLAB, device="t4")
     assert "it fits: NVIDIA T4 (16 GB) has 14.7 GiB" in text
-    assert re.search(r"at the peak +5\.\d\d GiB", text)
+    assert re.search(r"at the peak +6\.\d\d GiB", text)
     assert "an estimate" in text
     assert "a table in the trainer, as its config.json cannot be had here" in text
     assert "250 steps" in text
@@ -112,7 +112,7 @@ def test_without_checkpointing_it_does_not_fit_and_says_what_to_lower() -> None:
         "optimizer.name=paged_adamw_8bit",
     ]  # fmt: skip
     assert [float(saved) for _, saved in changes] == sorted((float(s) for _, s in changes), reverse=True)
-    assert "--device l4 holds it as it is" in text
+    assert "--device a100-40 holds it as it is" in text
 
 
 @pytest.mark.parametrize("device", list(DEVICES))
@@ -202,11 +202,12 @@ def test_a_plan_loads_no_torch_for_a_named_device() -> None:
 @pytest.mark.parametrize(
     ("steps", "change", "measured"),
     [
-        (3, "seed=1", 3.22),
-        (3, "steps.micro_tokens=1024", 2.50),
-        (3, "base.gradient_checkpointing=true", 1.45),
-        (3, "lora.r=64", 3.41),
-        (57, "seed=1", 5.60),
+        (3, "seed=1", 4.11),
+        (3, "steps.micro_tokens=1024", 2.98),
+        (3, "base.gradient_checkpointing=true", 1.89),
+        (40, "seed=1", 5.39),
+        (168, "seed=1", 6.47),
+        (297, "seed=1", 6.77),
     ],
 )
 def test_the_embedded_base_on_a_cpu_needs_what_was_measured(steps: int, change: str, measured: float) -> None:

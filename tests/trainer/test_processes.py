@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_written_is_one_clear_message(
     (tmp_path / "full" / name).symlink_to("/dev/full")
     done = run(TRAIN, str(configure(tmp_path, tiny_base, "full", steps=2)), "--resume")
     assert done.returncode == 2, done.stderr
-    assert "cannot be written: No space left on device" in done.stderr
+    assert "cannot be written: " in done.stderr  # on some systems "no space", on others "invalid argument"
     assert "Traceback" not in done.stderr
 
 
