@@ -63,7 +63,8 @@ class Source:
     question and answer name the columns.
     rows: take only so many, picked by the seed (0: all). weight: how often a row is seen an epoch
     (0.5: every other epoch, on average). where: keep only rows whose column has one of the values.
-    max_answer_words: leave out rows with longer answers (0: keep all). part: keep only a share, so
+    max_answer_words: leave out rows with longer answers (0: keep all). avoid: leave out rows whose answer
+    has one of these texts, in whatever case. part: keep only a share, so
     that one file can give rows to learn from and others to test on.
     """
 
@@ -79,6 +80,7 @@ class Source:
     weight: Weight = 1.0
     where: dict[str, list[str]] = field(default_factory=dict)
     max_answer_words: Count = 0
+    avoid: list[str] = field(default_factory=list)
     part: Part = field(default_factory=Part)
 
     @property

@@ -146,6 +146,8 @@ def _wanted(rows: Iterator[Row], source: Source, report: Report) -> Iterator[Row
             report.counts["not asked for"] += 1
         elif source.max_answer_words and len(row.answer.split()) > source.max_answer_words:
             report.counts["answer too long"] += 1
+        elif any(text.lower() in row.answer.lower() for text in source.avoid):
+            report.counts["to be avoided"] += 1
         elif not source.part.start <= _hash_share(row, source.part.by) < source.part.end:
             report.counts["of another part"] += 1
         else:

@@ -189,7 +189,7 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_message(
 
 
 def test_rows_can_be_chosen(tmp_path: Path, tokenizer: Any) -> None:
-    """By a column's value, by the answer's length, and by number with a seed."""
+    """By a column's value, by the answer's length and words, and by number with a seed."""
     rows = [{"input": f"q{i}", "output": "a " * i + "end.", "kind": "ab"[i % 2]} for i in range(1, 21)]
     source = write(tmp_path / "a.jsonl", rows)
     prompt = Prompt(tokenizer, "Be kind.")
@@ -200,4 +200,5 @@ def test_rows_can_be_chosen(tmp_path: Path, tokenizer: Any) -> None:
 
     assert kept(where={"kind": ["a"]}) == 10
     assert kept(max_answer_words=6) == 5
+    assert kept(avoid=["A A A E"]) == 2
     assert kept(rows=7) == 7
