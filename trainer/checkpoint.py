@@ -128,31 +128,42 @@ def latest(folder: Path, say: Callable[[str], None]) -> Path | None:
 
 def steps(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted(folder.glob("step-*"), key=_number)
+
+
+def _number(path: Path) -> int:
+    """Return the step of a checkpoint."""
+    return int(path.name.removeprefix("step-"))
+
+
+def best_folder(folder: Path, step: int) -> Path:
+    """Return where the adapter of the best step rests, beside the checkpoints that refer to it."""
+    return folder / f"best-{step:06d}"
 
 
 def forget_after(folder: Path, step: int) -> None:
     """Remove checkpoints later than the one a run goes on from: they are damaged, and would count as new."""
     for path in steps(folder):
-        if int(path.name.removeprefix("step-")) > step:
+        if _number(path) > step:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def tidy(folder: Path, keep: int, best: Path) -> None:
+def tidy(folder: Path, keep: int, best: int) -> None:
     """Remove what an interrupted write left, all but the newest `keep` checkpoints, and old bests.
 
-    To be called after a checkpoint that knows `best`, so that no checkpoint's best is ever missing.
+    best: the step of the best adapter. To be called after a checkpoint that knows it, so that no
+    checkpoint's best is ever missing.
     """
-    known = {best.name, *(_best_of(path) for path in steps(folder)[-keep:])}
+    known = {best_folder(folder, best), *(_best_of(path) for path in steps(folder)[-keep:])}
     gone = [*folder.glob(".*.tmp"), *steps(folder)[:-keep]]
-    gone += [path for path in folder.glob("best-*") if path.name not in known]
+    gone += [path for path in folder.glob("best-*") if path not in known]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _best_of(path: Path) -> str:
-    """Return the name of the best adapter that a checkpoint refers to, or "" if it cannot be read."""
+def _best_of(path: Path) -> Path | None:
+    """Return the best adapter that a checkpoint refers to, or None if it cannot be read."""
     try:
-        return f"best-{json.loads((path / FACTS).read_text())['best_step']:06d}"
+        return best_folder(path.parent, json.loads((path / FACTS).read_text())["best_step"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None

@@ -198,14 +198,8 @@ def judge(job: Job, run: Run) -> None:
     run.worse = 0 if better else run.worse + 1
     if better:
         run.best, run.best_step = loss, run.step
-        with job.team.main_writes():
-            if job.team.main:
-                checkpoint.write_whole(best_adapter(job.checkpoints, run), job.learner.save_adapter)
-
-
-def best_adapter(checkpoints: Path, run: Run) -> Path:
-    """Return the folder of the best adapter so far."""
-    return checkpoints / f"best-{run.best_step:06d}"
+        best = checkpoint.best_folder(job.checkpoints, run.best_step)
+        job.team.main_writes(lambda: checkpoint.write_whole(best, job.learner.save_adapter))
 
 
 def out_of_patience(run: Run, config: Config) -> bool:
@@ -216,9 +210,7 @@ def out_of_patience(run: Run, config: Config) -> bool:
 def keep(job: Job, run: Run) -> None:
     """Write a checkpoint: adapter, optimizer and random state, and where the run stands."""
     run.scaler = job.scaler.state_dict()
-    with job.team.main_writes():
-        if job.team.main:
-            write(job, run)
+    job.team.main_writes(lambda: write(job, run))
 
 
 def write(job: Job, run: Run) -> None:
@@ -229,7 +221,7 @@ def write(job: Job, run: Run) -> None:
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(job.optimizer).items()}
     tensors["random"] = torch.get_rng_state()
     checkpoint.save(job.checkpoints, checkpoint.Checkpoint(tensors, vars(run)))
-    checkpoint.tidy(job.checkpoints, job.config.steps.keep, best_adapter(job.checkpoints, run))
+    checkpoint.tidy(job.checkpoints, job.config.steps.keep, run.best_step)
 
 
 def restore(job: Job, allow: frozenset[str]) -> Run:
@@ -248,8 +240,9 @@ def restore(job: Job, allow: frozenset[str]) -> Run:
         run = Run(**saved.facts)
     except TypeError as error:
         raise ConfigError(f"{path} was written by another version of the trainer; train anew") from error
-    refuse_changes(run.facts, fresh(job).facts, allow)
-    run.config, run.data, run.base = to_dict(job.config), job.data.digest, job.learner.base.revision
+    now = fresh(job)
+    refuse_changes(run.facts, now.facts, allow)
+    run.config, run.data, run.base = now.config, now.data, now.base
     job.learner.load_state(_under("adapter.", saved.tensors))
     load_optimizer(job.optimizer, _under("optimizer.", saved.tensors))
     if run.scaler and job.scaler.is_enabled():  # it may have been bfloat16, on another card

@@ -8,7 +8,7 @@ tokens, so adding them up gives what one process would have got.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -73,17 +73,17 @@ class Team:
                 f"raise it with --set steps.batch={self.count}, or start fewer"
             )
 
-    @contextmanager
-    def main_writes(self) -> Iterator[None]:
-        """Around what the main process writes: if that fails, all processes stop, with one reason.
+    def main_writes(self, write: Callable[[], object]) -> None:
+        """Have the main process write something while the others wait; raises ConfigError.
 
-        Raises ConfigError.
+        If it fails, all processes stop: none may wait for one that is gone.
         """
         import torch
 
         failure: ConfigError | None = None
         try:
-            yield
+            if self.main:
+                write()
         except ConfigError as error:
             failure = error
         failed = float(self.total(torch.tensor(float(failure is not None), device=self.device)))

@@ -12,12 +12,12 @@ from fsmbot.doctor.artefact import ADAPTER, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
 from fsmbot.text import safe
-from trainer.checkpoint import is_whole, unwritable
+from trainer.checkpoint import best_folder, is_whole, unwritable
 from trainer.config import Config, to_dict
 from trainer.config_file import load_config
 from trainer.data import Prepared, prepare
 from trainer.facts import write_run
-from trainer.loop import Job, Run, best_adapter, out_of_patience, total_steps, train
+from trainer.loop import Job, Run, out_of_patience, total_steps, train
 from trainer.model import Learner, load_learner, load_tokenizer, read_adapter
 from trainer.needs import require
 from trainer.preview import render
@@ -129,7 +129,7 @@ def finish(job: Job, run: Run) -> None:
     """Write the artefact of the best adapter, or of the last without evaluations; raises ConfigError."""
     from safetensors import SafetensorError
 
-    best = best_adapter(job.checkpoints, run)
+    best = best_folder(job.checkpoints, run.best_step)
     chosen = is_whole(best)
     if chosen:
         job.learner.load_state(read_adapter(best))

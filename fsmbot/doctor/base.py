@@ -7,6 +7,8 @@ adapter always meets the very weights that it was trained on.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,12 +61,8 @@ def load_base(
     """
     name = name or DEFAULT_BASE
     folder, revision = _folder(name, revision, report)
-    try:
+    with _explained(name, folder):
         model, tokenizer = load_folder(folder, device=device, compute=compute)
-    except ImportError as error:
-        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _unreadable(name, folder, error) from error
     return Base(model, tokenizer, name, revision)
 
 
@@ -72,15 +70,10 @@ def load_base_tokenizer(name: str = "", revision: str = "", report: Report = sil
     """Load a base's tokenizer alone; name, revision and errors as for `load_base`."""
     name = name or DEFAULT_BASE
     folder, _ = _folder(name, revision, report)
-    try:
-        with quiet():
-            from transformers import AutoTokenizer
+    with _explained(name, folder), quiet():
+        from transformers import AutoTokenizer
 
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except ImportError as error:
-        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _unreadable(name, folder, error) from error
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def base_folder(name: str = "", revision: str = "") -> Path | None:
@@ -196,8 +189,15 @@ def _compute_in(model: Any, dtype: Any) -> None:
             module.compute_type_is_set = True
 
 
-def _unreadable(name: str, folder: Path, error: Exception) -> DoctorError:
-    return DoctorError(
-        f"the base model '{name}' in {folder} cannot be loaded: {first_line(error)}; "
-        "it must be a causal language model of transformers with safetensors weights"
-    )
+@contextmanager
+def _explained(name: str, folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while a base is loaded into DoctorError or MissingExtra."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise DoctorError(
+            f"the base model '{name}' in {folder} cannot be loaded: {first_line(error)}; "
+            "it must be a causal language model of transformers with safetensors weights"
+        ) from error

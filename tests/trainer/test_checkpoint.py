@@ -71,7 +71,7 @@ def test_only_the_newest_are_kept_with_the_best_they_know(tmp_path: Path) -> Non
         checkpoint.save(tmp_path, Checkpoint({"a": torch.ones(1)}, {"step": step, "best_step": best}))
     for name in (".step-000040.99.tmp", ".best-000035.99.tmp", "best-000005", "best-000015", "best-000025"):
         (tmp_path / name).mkdir()
-    checkpoint.tidy(tmp_path, 2, tmp_path / "best-000025")
+    checkpoint.tidy(tmp_path, 2, 25)
     left = ["best-000015", "best-000025", "step-000020", "step-000030"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
