@@ -9,7 +9,8 @@ import msgspec
 from fsmbot.vectors import WordVectors
 from trainer.corpora import Corpus, read_texts
 from trainer.gate import recall
-from trainer.vectors_config import Config, say
+from trainer.terminal import say
+from trainer.vectors_config import Config
 
 _CARD = """# {name}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot.errors import FsmbotError
-from fsmbot.text import safe
+from trainer.terminal import say
 
 
 @dataclass(frozen=True)
@@ -139,15 +139,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         COMMANDS[args.command].run(args)
         sys.stdout.flush()
     except FsmbotError as error:
-        print(safe(f"trainer {args.command}: {error}"), file=sys.stderr)
+        say(f"trainer {args.command}{_process()}: {error}")
         return 2
     except KeyboardInterrupt:
-        print(f"trainer {args.command}: stopped", file=sys.stderr)
+        say(f"trainer {args.command}{_process()}: stopped")
         return 130
     except BrokenPipeError:  # the reader of the output, `head` perhaps, went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+def _process() -> str:
+    """Return which of several launched processes speaks, since each tells of its own failure."""
+    index = os.environ.get("RANK", "0")
+    return f" (process {index})" if index != "0" else ""
 
 
 def _parser() -> argparse.ArgumentParser:

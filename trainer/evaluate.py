@@ -6,7 +6,6 @@ The loss is taken through the trainer's own forward pass; answers are decoded as
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ from fsmbot.doctor.decode import Decoding
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
 from fsmbot.errors import ConfigError
-from fsmbot.text import safe
 from trainer.answers import decode_all
 from trainer.checkpoint import unwritable
 from trainer.config import Config
@@ -36,6 +34,7 @@ from trainer.loop import summed_loss
 from trainer.measures import Answer, summary
 from trainer.model import Learner, load_learner, read_adapter
 from trainer.needs import require
+from trainer.terminal import say
 
 MODELS = ("base", "doctor")
 ANSWER_TOKENS = 256
@@ -156,11 +155,6 @@ def replies(model: Any, prompt: Prompt, dialogues: Sequence[Dialogue], decoding:
         Answer(prompt.decode(ids), len(ids) < ANSWER_TOKENS, dialogue.answer)
         for ids, dialogue in zip(said, dialogues, strict=True)
     ]
-
-
-def say(line: str) -> None:
-    """Show progress."""
-    print(safe(line), file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -16,7 +16,8 @@ from fsmbot.errors import MissingExtra
 from fsmbot.vectors import Gate, WordVectors, words_of
 from fsmbot.vectors.gate import FEATURES, FORMAT, SHARPNESS, SPREAD, STRIDE, VERSION, WINDOW
 from trainer.labelled import SIDES, Labelled, balanced, label
-from trainer.vectors_config import Config, say
+from trainer.terminal import say
+from trainer.vectors_config import Config
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,6 +21,7 @@ from fsmbot.errors import ConfigError, DoctorError
 from trainer.config import Config
 from trainer.flat import IMPLEMENTATION, flat_attention, flatten, register
 from trainer.kernels import make_functions
+from trainer.stopping import is_out_of_memory
 
 CHUNK = 128
 """Answer tokens whose logits live at one time."""
@@ -123,11 +124,18 @@ def load_learner(config: Config, *, device: str = "") -> Learner:
 
 @contextmanager
 def _named_in_config() -> Iterator[None]:
-    """A base that cannot be had is a mistake in the configuration."""
+    """A base that cannot be had, or does not fit, is a mistake in the configuration."""
     try:
         yield
     except DoctorError as error:
         raise ConfigError(f"base.id: {error}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            "base.id: the base model does not fit into memory; close what else uses it, or choose a smaller "
+            "base. `python -m trainer plan` says what is needed, and where"
+        ) from error
 
 
 def _with_lora(model: Any, config: Config) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from fsmbot.doctor.artefact import ADAPTER, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
-from fsmbot.text import safe
 from trainer.checkpoint import best_folder, is_whole, unwritable
 from trainer.config import Config, to_dict
 from trainer.config_file import load_config
@@ -24,6 +22,7 @@ from trainer.preview import render
 from trainer.report import Progress, Silent, draw_losses
 from trainer.schedule import Stream
 from trainer.team import Team
+from trainer.terminal import say
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
         f"{total_steps(config, data):,} steps of {config.steps.batch} dialogues on {learner.device}, "
         f"{trained:,} trained parameters, {learner.prefix} tokens shared by every prompt"
     )
-    print(safe("\n".join(lines)), file=sys.stderr, flush=True)
+    say("\n".join(lines))
 
 
 def finish(job: Job, run: Run) -> None:
@@ -175,7 +174,7 @@ def preview(path: Path, overrides: Sequence[str] = (), *, rows: int = 3, color: 
     config = load_config(path, overrides)
     tokenizer = load_tokenizer(config)
     data = prepare(config, Prompt(tokenizer, config.data.system))
-    print("\n".join(report.line() for report in data.reports), file=sys.stderr, flush=True)
+    say("\n".join(report.line() for report in data.reports))
     for index in Stream(data.weights, rows, config.seed).batch(0):
         example = data.train[index]
         print(f"--- {len(example.ids)} tokens, {sum(example.answer)} of them learnt")

@@ -21,7 +21,8 @@ from fsmbot.vectors.store import COMMON_SCALE, FORMAT, VERSION
 from trainer.card import write_card
 from trainer.corpora import Corpus, read_texts, sentences
 from trainer.gate import train_gate
-from trainer.vectors_config import Config, read_config, say
+from trainer.terminal import say
+from trainer.vectors_config import Config, read_config
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -66,8 +65,3 @@ def read_config(path: Path) -> Config:
     if sides != {"medical", "everyday"}:
         raise ConfigError(f"{path}: `corpora` needs both sides, found {sorted(sides)}")
     return config
-
-
-def say(line: str) -> None:
-    """Show progress on stderr, so that stdout stays for results."""
-    print(line, file=sys.stderr, flush=True)

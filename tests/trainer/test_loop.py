@@ -386,6 +386,17 @@ def test_without_a_checkpoint_resume_starts_from_the_beginning(
     assert "no checkpoint yet; starting from the beginning" in capsys.readouterr().err
 
 
+def test_a_base_too_large_for_the_memory_is_named(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first step there is nothing to lower, so the base itself is what to change."""
+
+    def load(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    monkeypatch.setattr("trainer.model.load_base", load)
+    with pytest.raises(ConfigError, match=r"base\.id: the base model does not fit into memory; .*plan"):
+        load_learner(config)
+
+
 def test_no_memory_left_says_what_to_lower(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU and on a CPU alike; other errors are not mistaken for it."""
     words = ["CUDA out of memory. Tried to allocate", "DefaultCPUAllocator: can't allocate memory"]

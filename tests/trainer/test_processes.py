@@ -20,6 +20,7 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from trainer.checkpoint import latest
+from trainer.cli import main
 from trainer.report import read_rows
 
 YAML = """\
@@ -193,3 +194,12 @@ def test_a_run_killed_five_times_ends_in_the_same_adapter(tiny_base: Path, tmp_p
     print(f"\nkilled and resumed from the steps {steps}: {hashes[0][:16]}, undisturbed: {hashes[1][:16]}")
     assert max(steps) > 0
     assert hashes[0] == hashes[1]
+
+
+def test_each_of_several_processes_says_which_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same mistake stops them all; told twice, it should not look like two mistakes."""
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "--config", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("trainer train (process 1): nowhere.yaml")
