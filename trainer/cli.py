@@ -34,6 +34,28 @@ def _vectors(args: argparse.Namespace) -> None:
     train_vectors(args.config, out=args.out, data=args.data)
 
 
+def _gate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="messages: columns text and label"
+    )
+    parser.add_argument("--vectors", type=Path, help="folder of vectors and gate (default: the shipped one)")
+    parser.add_argument("--threshold", type=float, default=0.5, help="as in the flow (0.5)")
+    parser.add_argument("--by", default="", metavar="COLUMN", help="break the figures down by a column")
+    parser.add_argument("--worst", type=_count, default=10, metavar="N", help="mistakes to show (10)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the scores, as .png, .svg or .pdf")
+
+
+def _gate(args: argparse.Namespace) -> None:
+    from trainer.gate_report import run_gate_evaluation
+
+    parts = run_gate_evaluation(
+        args.files, folder=args.vectors, threshold=args.threshold, by=args.by, count=args.worst,
+        plot=args.plot,
+    )  # fmt: skip
+    for part in parts:
+        print(part, flush=True)
+
+
 def _config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="the YAML file to follow")
     parser.add_argument(
@@ -126,6 +148,9 @@ COMMANDS = {
     "preview": Command("show examples with the learnt tokens marked", _preview_options, _preview),
     "evaluate": Command("measure base and doctor on what was held out", _evaluate_options, _evaluate),
     "merge": Command("write base and adapter as one 16-bit model", _merge_options, _merge),
+    "evaluate-gate": Command(
+        "measure check_medical and check_greeting on labelled messages", _gate_options, _gate
+    ),
     "vectors": Command("train word vectors and the medical gate", _vectors_options, _vectors),
 }
 

@@ -33,16 +33,24 @@ def read_rows(source: Source, folder: Path) -> Iterator[Row]:
         yield from _from(source, source.hub, _hub(source))
         return
     path = folder / Path(source.path).expanduser()
+    yield from _from(source, str(path), file_rows(path))
+
+
+def file_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield a file's rows, each an object by column, with its line (Parquet: row) counted from 1.
+
+    Raises ConfigError that names file and row.
+    """
     readers = {".jsonl": _jsonl, ".jsonl.gz": _jsonl, ".csv": _csv, ".parquet": _parquet}
     ending = next((e for e in FORMATS if path.name.endswith(e)), None)
     if ending is None:
         raise ConfigError(f"{path}: expected a file that ends in {', '.join(FORMATS)}")
     try:
-        yield from _from(source, str(path), readers[ending](path))
+        yield from readers[ending](path)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}; check data.train and data.eval") from error
+        raise ConfigError(f"{path}: cannot be read: {error}; check the name and the file") from error
 
 
 def _from(source: Source, name: str, rows: Iterator[tuple[int, Any]]) -> Iterator[Row]:

@@ -83,8 +83,21 @@ _PHRASES = """
     that was very helpful | you helped me | special thanks | got to go | gotta go | i have to go
     i must go | i am off | im off | im leaving | i am leaving | im out | i am out
     over and out | gotta run | until we meet again | until later | good luck | stay safe
-    be well | stay well | get home safe
+    be well | stay well | get home safe | you ok | are you okay | all good | all well | is all well
+    is everything ok | everything ok | everything alright | alright | all right | hows tricks
+    gd morning | gud morning | good mornin | good mrng | gud mrng | gud evening | gud eve
+    gud afternoon | gud night | good nite | gud nite | nite | nite nite | gnite | g night
+    talk to you tomorrow | talk to you soon | talk tomorrow | speak soon | speak to you soon
+    speak to you later | speak to you tomorrow | chat later | chat soon | chat tomorrow
+    see you next time | see you then | till tomorrow | until tomorrow | till later | tata | ta ta
+    toodles | toodle oo | cheerio | ciao ciao | bye for now | ttfn | brb | be right back
+    welcome back | how are you all | how are we | how are we today | how are we doing
+    how has your day been | how is your morning | how is your evening | how is your week
+    how is your week going | how is your weekend | had a good day | having a good day
 """
+
+WAVES = frozenset("\U0001f44b\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff !.")
+"""A waving hand in every colour, and what may stand beside it."""
 
 _COMPANIONS = """
     there | doc | doctor | dr | docs | doctors | bot | chatbot | robot | computer | friend
@@ -143,6 +156,8 @@ def is_greeting(text: str) -> bool:
     """Return whether greeting phrases, and words that go with them, make up the whole text."""
     if len(text) > MAX_CHARS or any(letter.isdigit() for letter in text):
         return False
+    if "\U0001f44b" in text and set(text) <= WAVES:
+        return True
     words = [_plain(word) for word in words_of(text)]
     greeted, place = False, 0
     while place < len(words):

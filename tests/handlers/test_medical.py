@@ -82,7 +82,7 @@ def test_an_everyday_message_does_not(shipped: WordVectors, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hi", "hello doctor", "good evening doc", "how are you", "thanks doctor", "hiya", "namaste"],
+    ["hi", "hello doctor", "good evening doc", "how are you", "thanks doctor", "hiya doc", "gn", "namaste"],
 )
 def test_a_greeting_is_left_to_check_greeting(shipped: WordVectors, text: str) -> None:
     """A plain greeting, addressed to a doctor or not, is not medical."""

@@ -1,0 +1,190 @@
+"""`python -m trainer evaluate-gate`: how check_medical and check_greeting do on labelled messages.
+
+A file has a column `text` and a column `label`: medical, everyday (or other), or greeting. A greeting
+is for neither the doctor nor "I do not know", so it counts as everyday for check_medical.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fsmbot.errors import ConfigError
+from fsmbot.handlers.greeting import check_greeting
+from fsmbot.handlers.medical import SHIPPED, check_medical
+from fsmbot.settings import suggest
+from fsmbot.text import safe_line
+from fsmbot.turn import Turn
+from fsmbot.vectors import WordVectors
+from trainer.rows import file_rows
+
+LABELS = {"medical": "medical", "everyday": "everyday", "other": "everyday", "greeting": "greeting"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A labelled message and what the bot makes of it.
+
+    score: the probability, 0..1, that it is medical; words: what moved the score most.
+    medical: what check_medical says, which also heeds the emergency rules. greets: what
+    check_greeting says. group: the value of the column that the figures are broken down by.
+    """
+
+    text: str
+    label: str
+    place: str
+    score: float
+    words: tuple[tuple[str, float], ...]
+    medical: bool
+    greets: bool
+    group: str = ""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether check_medical puts it on the wrong side."""
+        return self.medical != (self.label == "medical")
+
+
+def judge(path: Path, vectors: WordVectors, threshold: float, by: str = "") -> list[Judged]:
+    """Have the handlers judge every message of a file; raises ConfigError that names file and row."""
+    found = []
+    for number, row in file_rows(path):
+        place = f"{path}:{number}"
+        text, label = _cell(row, "text", place), _label(_cell(row, "label", place), place)
+        score = vectors.gate.score(text)
+        turn = Turn(text)
+        medical = check_medical(turn, vectors, threshold=threshold) == "medical"
+        greets = check_greeting(turn) == "greeting"
+        group = _cell(row, by, place) if by else ""
+        found.append(Judged(text, label, place, score.probability, score.words, medical, greets, group))
+    if not found:
+        raise ConfigError(f"{path}: holds no rows; give one message a row, with its label")
+    return found
+
+
+def _cell(row: Any, column: str, place: str) -> str:
+    if not isinstance(row, dict) or not isinstance(row.get(column), str):
+        known = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
+        raise ConfigError(f"{place}: expected text in a column '{column}'; it has {known}")
+    return str(row[column])
+
+
+def _label(label: str, place: str) -> str:
+    try:
+        return LABELS[label.strip().lower()]
+    except KeyError:
+        raise ConfigError(f"{place}: '{label}' is no label{suggest(label, LABELS)}") from None
+
+
+def figures(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return accuracy, the recall of each label that occurs, and ROC-AUC of the score (NaN for one side).
+
+    The recall of greetings counts those that check_medical lets pass and check_greeting takes.
+    """
+    sides = {
+        "accuracy": [not one.wrong for one in judged],
+        "medical": [not one.wrong for one in judged if one.label == "medical"],
+        "everyday": [not one.wrong for one in judged if one.label != "medical"],
+        "greeting": [one.greets and not one.wrong for one in judged if one.label == "greeting"],
+        "no greeting": [not one.greets for one in judged if one.label != "greeting"],
+    }
+    return {name: _share(right) for name, right in sides.items()} | {"auc": roc_auc(judged)}
+
+
+def _share(right: Sequence[bool]) -> float:
+    return sum(right) / len(right) if right else math.nan
+
+
+def roc_auc(judged: Sequence[Judged]) -> float:
+    """Return the chance that a medical message scores above one that is not; ties count half."""
+    from scipy.stats import rankdata
+
+    medical = [one.label == "medical" for one in judged]
+    yes, no = sum(medical), len(medical) - sum(medical)
+    if not yes or not no:
+        return math.nan
+    ranks = rankdata([one.score for one in judged])
+    total = sum(rank for rank, side in zip(ranks, medical, strict=True) if side)
+    return float((total - yes * (yes + 1) / 2) / (yes * no))
+
+
+def worst(judged: Sequence[Judged], threshold: float, count: int) -> list[Judged]:
+    """Return the mistakes of check_medical, the surest first."""
+    wrong = [one for one in judged if one.wrong]
+    return sorted(wrong, key=lambda one: -abs(one.score - threshold))[:count]
+
+
+def run_gate_evaluation(
+    paths: Sequence[Path],
+    *,
+    folder: Path | None = None,
+    threshold: float = 0.5,
+    by: str = "",
+    count: int = 10,
+    plot: Path | None = None,
+) -> Iterator[str]:
+    """Judge the gate of a vectors folder on labelled files; yield figures and worst mistakes as text.
+
+    by: a column to break the figures down by. count: how many mistakes to show. plot: a picture to
+    draw of the scores. Raises ConfigError, VectorsError.
+    """
+    vectors = WordVectors.load(folder or SHIPPED)
+    sets = [(str(path), judge(path, vectors, threshold, by)) for path in paths]
+    every = [one for _, judged in sets for one in judged]
+    groups = sorted({one.group for one in every} - {""})
+    sets += [(group, [one for one in every if one.group == group]) for group in groups]
+    yield table(sets)
+    if found := worst(every, threshold, count):
+        yield "The surest mistakes of check_medical:"
+        yield from map(_mistake, found)
+    if plot:
+        yield f"wrote {draw(every, threshold, plot)}"
+
+
+def _mistake(one: Judged) -> str:
+    words = ", ".join(f"{word} {pull:+.2f}" for word, pull in one.words)
+    return f"{one.score:.3f}  {one.label}: {safe_line(one.text)[:100]}  ({words})  {one.place}"
+
+
+def table(sets: Sequence[tuple[str, Sequence[Judged]]]) -> str:
+    """Return the figures of sets of messages as text for a terminal."""
+    names = ("messages", "accuracy", "medical", "everyday", "greeting", "no greeting", "auc")
+    width = max(len(name) for name, _ in sets)
+    lines = [f"{'set':<{width}} " + " ".join(f"{name:>11}" for name in names)]
+    for name, judged in sets:
+        found = figures(judged)
+        cells = [f"{len(judged):>11,}", *(f"{_number(found[key]):>11}" for key in names[1:])]
+        lines.append(f"{name:<{width}} " + " ".join(cells))
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def draw(judged: Sequence[Judged], threshold: float, path: Path) -> Path:
+    """Draw how the scores of each label are spread, as a picture in the format of the path's ending."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    steps = [i / 25 for i in range(26)]
+    for label in dict.fromkeys(LABELS.values()):
+        scores = [one.score for one in judged if one.label == label]
+        if scores:
+            axes.hist(scores, steps, histtype="step", linewidth=1.5, label=f"{label} ({len(scores):,})")
+    axes.axvline(threshold, color="0.4", linestyle="--", linewidth=1)
+    axes.set(xlabel="score: probability of being medical", ylabel="messages", yscale="symlog", xlim=(0, 1))
+    axes.legend(loc="upper center")
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:  # ValueError: an ending that names no format
+        raise ConfigError(f"{path} cannot be drawn: {error}") from error
+    finally:
+        plt.close(figure)
+    return path
