@@ -39,7 +39,7 @@ def convert_settings(
             try:
                 values[name] = known[name].convert(item.plain())
             except msgspec.ValidationError as error:
-                expected = _choices(known[name]) or explain(error)
+                expected = choices(known[name].type) or explain(error)
                 note(item, f"{owner}: setting '{name}': {expected}, not {describe(item)}")
         elif name not in skip:
             hint = suggest(name, [*known, *skip], shown=known) or "; it takes none"
@@ -50,11 +50,11 @@ def convert_settings(
     return values
 
 
-def _choices(setting: Setting) -> str:
-    """Return "expected 'a' or 'b'" for a setting that is one of a few words, else ""."""
-    if typing.get_origin(setting.type) is not typing.Literal:
+def choices(wanted: Any) -> str:
+    """Return "expected 'a' or 'b'" for a type that is one of a few words, else ""."""
+    if typing.get_origin(wanted) is not typing.Literal:
         return ""
-    return "expected " + " or ".join(repr(value) for value in typing.get_args(setting.type))
+    return "expected " + " or ".join(repr(value) for value in typing.get_args(wanted))
 
 
 def suggest(word: str, names: Iterable[str], shown: Iterable[str] | None = None) -> str:

@@ -57,6 +57,8 @@ def write_whole(final: Path, write: Callable[[Path], None]) -> Path:
         temporary.mkdir(parents=True)
         write(temporary)
         _write_manifest(temporary)
+        for path in temporary.iterdir():
+            shutil.copymode(temporary / MANIFEST, path)  # safetensors lets only the owner read
         for path in [*temporary.iterdir(), temporary]:
             _sync(path)
         if final.exists():
@@ -127,8 +129,8 @@ def latest(folder: Path, say: Callable[[str], None]) -> Path | None:
 
 
 def steps(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*"), key=_number)
+    """Return the checkpoints of a folder, oldest first; a copy such as "step-000012 (1)" is none."""
+    return sorted((p for p in folder.glob("step-*") if p.name[5:].isdecimal()), key=_number)
 
 
 def _number(path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from fsmbot.errors import FsmbotError
 from trainer.terminal import say
+
+DESCRIPTION = """Train what the bot knows. The doctor's adapter: plan, preview, train, evaluate, merge, in
+this order. Its gate: vectors, evaluate-gate."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def _gate_options(parser: argparse.ArgumentParser) -> None:
         "files", type=Path, nargs="+", metavar="FILE", help="messages: columns text and label"
     )
     parser.add_argument("--vectors", type=Path, help="folder of vectors and gate (default: the shipped one)")
-    parser.add_argument("--threshold", type=float, default=0.5, help="as in the flow (0.5)")
+    parser.add_argument("--threshold", type=_share, default=0.5, help="as in the flow (0.5)")
     parser.add_argument("--by", default="", metavar="COLUMN", help="break the figures down by a column")
     parser.add_argument("--worst", type=_count, default=10, metavar="N", help="mistakes to show (10)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the scores, as .png, .svg or .pdf")
@@ -71,7 +75,9 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--allow", action="append", default=[], metavar="KEY",
         help="with --resume: a key that may have changed, such as optimizer.lr or data.files",
     )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="read and check everything, train nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check configuration, base and data; train nothing"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard as well")
 
 
@@ -85,7 +91,7 @@ def _train(args: argparse.Namespace) -> None:
 
 def _preview_options(parser: argparse.ArgumentParser) -> None:
     _config_options(parser)
-    parser.add_argument("--rows", type=int, default=3, help="how many examples to show (3)")
+    parser.add_argument("--rows", type=_positive, default=3, help="how many examples to show (3)")
 
 
 def _preview(args: argparse.Namespace) -> None:
@@ -109,15 +115,36 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    return _whole(text, 0)
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, not '{text}'")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, not '{text}'")
+    return share
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     _config_options(parser)
-    parser.add_argument("--adapter", type=Path, help="the doctor to measure (default: the config's output)")
+    parser.add_argument(
+        "--adapter",
+        type=Path,
+        help="the doctor to measure, on its own base and system prompt (default: the config's output)",
+    )
     parser.add_argument(
         "--answers", type=_count, default=100, metavar="N",
         help="dialogues of each set to answer, by base and by doctor (100; 0: losses only)",
@@ -144,7 +171,7 @@ def _merge(args: argparse.Namespace) -> None:
 
 COMMANDS = {
     "train": Command("fine-tune the doctor as a configuration says", _train_options, _train),
-    "plan": Command("estimate memory and time before anything is loaded", _plan_options, _plan),
+    "plan": Command("estimate memory and time before any weights are loaded", _plan_options, _plan),
     "preview": Command("show examples with the learnt tokens marked", _preview_options, _preview),
     "evaluate": Command("measure base and doctor on what was held out", _evaluate_options, _evaluate),
     "merge": Command("write base and adapter as one 16-bit model", _merge_options, _merge),
@@ -160,6 +187,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     141 when nobody reads the output any more.
     """
     args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 gets "?" for what it lacks
+            stream.reconfigure(errors="replace")
     try:
         COMMANDS[args.command].run(args)
         sys.stdout.flush()
@@ -182,7 +212,7 @@ def _process() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.options(commands.add_parser(name, help=command.help, description=command.help))

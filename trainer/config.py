@@ -80,7 +80,7 @@ class Source:
     weight: Weight = 1.0
     where: dict[str, list[str]] = field(default_factory=dict)
     max_answer_words: Count = 0
-    avoid: list[str] = field(default_factory=list)
+    avoid: list[Annotated[str, Meta(min_length=1)]] = field(default_factory=list)
     part: Part = field(default_factory=Part)
 
     @property
@@ -95,9 +95,9 @@ class Data:
 
     train; eval: held out, looked at on the way, chooses the best; test: held out, for `evaluate` alone.
     max_tokens: of one dialogue, prompt and answer together. system: what stands before each
-    dialogue ("" for nothing). shared: what happens to a question of train that is held out as well:
-    an error, left out of train, or learnt all the same. sentence_ends: cut answers back to their last
-    full sentence, and leave out those without one.
+    dialogue ("" for what the base's chat template puts there itself, if anything). shared: what happens
+    to a question of train that is held out as well: an error, left out of train, or learnt all the same.
+    sentence_ends: cut answers back to their last full sentence, and leave out those without one.
     """
 
     train: list[Source] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Steps:
     keep besides the best. eval_rows: dialogues in an evaluation on the way (0: all).
     """
 
-    batch: Positive = 8
+    batch: Annotated[int, Meta(ge=1, le=65_536)] = 8
     micro_tokens: Annotated[int, Meta(ge=16)] = 2048
     epochs: Weight = 1.0
     steps: Count = 0

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from fsmbot.errors import ConfigError, Problem, listed
-from fsmbot.settings import describe, explain, suggest
+from fsmbot.settings import choices, describe, explain, suggest
 from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
 from trainer.config import Config
 
@@ -70,13 +70,15 @@ class _Reader:
         inner = typing.get_args(wanted)
         if typing.get_origin(wanted) is list and dataclasses.is_dataclass(inner[0]):
             if isinstance(item.value, list):
-                return [self.convert(cast(type[Any], inner[0]), one, where) for one in item.value]
+                kind = cast(type[Any], inner[0])
+                return [self.convert(kind, one, f"{where}[{i}]") for i, one in enumerate(item.value)]
             self.problems.append(item.problem(f"{where} must be a list, not {describe(item)}"))
             return _WRONG
         try:
             return msgspec.convert(item.plain(), wanted)
         except msgspec.ValidationError as error:
-            self.problems.append(item.problem(f"{where}: {explain(error)}, not {describe(item)}"))
+            expected = choices(wanted) or explain(error)
+            self.problems.append(item.problem(f"{where}: {expected}, not {describe(item)}"))
             return _WRONG
 
 
@@ -113,9 +115,14 @@ def _whole(config: Config, path: str) -> Config:
     """Refuse what no single field shows to be wrong."""
     if not config.data.train:
         raise ConfigError(f"{path}: data.train names nothing to learn from; add a `- path:` or `- hub:`")
-    for source in [*config.data.train, *config.data.eval, *config.data.test]:
-        if bool(source.path) == bool(source.hub):
-            raise ConfigError(f"{path}: a source has either `path` or `hub`; found {source}")
+    for side in ("train", "eval", "test"):
+        for index, source in enumerate(getattr(config.data, side)):
+            where = f"{path}: data.{side}[{index}]"
+            if bool(source.path) == bool(source.hub):
+                found = "both" if source.path else "neither"
+                raise ConfigError(f"{where}: expected either `path` or `hub`, found {found}")
+            if source.part.start >= source.part.end:
+                raise ConfigError(f"{where}: part.start must lie below part.end")
     if config.steps.micro_tokens < config.data.max_tokens:
         raise ConfigError(
             f"{path}: steps.micro_tokens ({config.steps.micro_tokens}) is less than data.max_tokens "

@@ -138,8 +138,10 @@ def read_dialogues(source: Source, folder: Path, seed: int, report: Report, seen
 
 def _wanted(rows: Iterator[Row], source: Source, report: Report) -> Iterator[Row]:
     """Pass on the rows that the source asks for, counting the others by reason."""
+    missing = set(source.where)
     for row in rows:
         report.counts["read"] += 1
+        missing -= row.columns.keys()
         if not row.question.strip() or not row.answer.strip():
             report.counts["empty"] += 1
         elif any(row.columns.get(name) not in values for name, values in source.where.items()):
@@ -152,6 +154,8 @@ def _wanted(rows: Iterator[Row], source: Source, report: Report) -> Iterator[Row
             report.counts["of another part"] += 1
         else:
             yield row
+    if missing:
+        raise ConfigError(f"{source.label}: where names no column of text: '{min(missing)}'")
 
 
 def question_key(question: str) -> str:

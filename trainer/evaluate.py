@@ -29,7 +29,7 @@ from trainer.checkpoint import unwritable
 from trainer.config import Config
 from trainer.config_file import load_config
 from trainer.data import Dialogue, Report, encode, read_dialogues
-from trainer.facts import write_evaluation
+from trainer.facts import read_evaluation, write_evaluation
 from trainer.loop import summed_loss
 from trainer.measures import Answer, summary
 from trainer.model import Learner, load_learner, read_adapter
@@ -56,7 +56,8 @@ def run_evaluation(
     """Measure base and doctor on eval and test; write evaluation.json and the card; return the rows.
 
     adapter: the artefact folder (the configuration's output by default). answers: how many dialogues of
-    each set are answered; generation takes most of the time. Raises ConfigError, DoctorError.
+    each set are answered; generation takes most of the time. With 0, what was measured before of the
+    answers of this very adapter stays. Raises ConfigError, DoctorError.
     """
     require("rapidfuzz", "ROUGE-L")
     config = load_config(path, overrides)
@@ -77,11 +78,23 @@ def run_evaluation(
         }
         for held in sets for model in MODELS
     ]  # fmt: skip
+    if not answers:
+        rows = with_answers(rows, read_evaluation(folder))
     try:
         write_evaluation(folder, rows)
     except OSError as error:
         raise unwritable(folder, error) from error
     return rows
+
+
+def with_answers(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows without answers, completed by what an evaluation before found of theirs."""
+    known = {(row["set"], row["model"]): row for row in before}
+    empty = {"answers": 0}
+    return [
+        {**known.get((row["set"], row["model"]), empty), **{k: v for k, v in row.items() if k != "answers"}}
+        for row in rows
+    ]
 
 
 def as_trained(config: Config, folder: Path) -> Config:

@@ -20,7 +20,10 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
 
 def write_run(folder: Path, **facts: Any) -> None:
-    """Write run.json and the card; facts: config, steps, tokens, best_step, best_loss, data, parameters."""
+    """Write run.json and the card.
+
+    facts: config, optimizer, steps, tokens, best_step, best_loss, data, parameters.
+    """
     versions = {name: _version(name) for name in LIBRARIES}
     (folder / RUN).write_text(
         json.dumps({**facts, "commit": commit(), "versions": versions}, indent=2) + "\n"
@@ -75,7 +78,8 @@ def write_readme(folder: Path) -> None:
         r=config["lora"]["r"], alpha=config["lora"]["alpha"], parameters=run["parameters"],
         targets=", ".join(config["lora"]["targets"]), tokens=run["tokens"], steps=run["steps"],
         batch=config["steps"]["batch"], max_tokens=config["data"]["max_tokens"],
-        lr=config["optimizer"]["lr"], optimizer=config["optimizer"]["name"], seed=config["seed"],
+        lr=config["optimizer"]["lr"], seed=config["seed"],
+        optimizer=run.get("optimizer", config["optimizer"]["name"]),
         commit=run["commit"] or "unknown", system=card.system, chosen=_chosen(run),
         versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),
         figures=_figures(results), notes=config["notes"] or "Not stated.",

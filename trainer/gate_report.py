@@ -24,13 +24,17 @@ from trainer.rows import file_rows
 LABELS = {"medical": "medical", "everyday": "everyday", "other": "everyday", "greeting": "greeting"}
 
 
+PICTURES = (".png", ".svg", ".pdf")
+
+
 @dataclass(frozen=True)
 class Judged:
     """A labelled message and what the bot makes of it.
 
     score: the probability, 0..1, that it is medical; words: what moved the score most.
-    medical: what check_medical says, which also heeds the emergency rules. greets: what
-    check_greeting says. group: the value of the column that the figures are broken down by.
+    medical: what check_medical says. rule: what it went by instead of the score, if anything: an
+    emergency, or a greeting. greets: what check_greeting says. group: the value of the column that the
+    figures are broken down by.
     """
 
     text: str
@@ -41,6 +45,7 @@ class Judged:
     medical: bool
     greets: bool
     group: str = ""
+    rule: str = ""
 
     @property
     def wrong(self) -> bool:
@@ -58,17 +63,21 @@ def judge(path: Path, vectors: WordVectors, threshold: float, by: str = "") -> l
         turn = Turn(text)
         medical = check_medical(turn, vectors, threshold=threshold) == "medical"
         greets = check_greeting(turn) == "greeting"
-        group = _cell(row, by, place) if by else ""
-        found.append(Judged(text, label, place, score.probability, score.words, medical, greets, group))
+        group = safe_line(_cell(row, by, place)) if by else ""
+        rule = next((name for name in ("emergency", "greeting") if name in turn.notes), "")
+        found.append(Judged(text, label, place, score.probability, score.words, medical, greets, group, rule))
     if not found:
         raise ConfigError(f"{path}: holds no rows; give one message a row, with its label")
     return found
 
 
 def _cell(row: Any, column: str, place: str) -> str:
-    if not isinstance(row, dict) or not isinstance(row.get(column), str):
+    if not isinstance(row, dict) or column not in row:
         known = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
-        raise ConfigError(f"{place}: expected text in a column '{column}'; it has {known}")
+        raise ConfigError(f"{place}: expected a column '{column}'; it has {known}")
+    if not isinstance(row[column], str):
+        found = "nothing" if row[column] is None else type(row[column]).__name__
+        raise ConfigError(f"{place}: expected text in the column '{column}', found {found}")
     return str(row[column])
 
 
@@ -131,9 +140,13 @@ def run_gate_evaluation(
     by: a column to break the figures down by. count: how many mistakes to show. plot: a picture to
     draw of the scores. Raises ConfigError, VectorsError.
     """
+    if plot and plot.suffix not in PICTURES:
+        raise ConfigError(f"{plot}: expected a picture that ends in {', '.join(PICTURES)}")
     vectors = WordVectors.load(folder or SHIPPED)
     sets = [(str(path), judge(path, vectors, threshold, by)) for path in paths]
     every = [one for _, judged in sets for one in judged]
+    if len(sets) > 1:
+        sets.append(("all files", every))
     groups = sorted({one.group for one in every} - {""})
     sets += [(group, [one for one in every if one.group == group]) for group in groups]
     yield table(sets)
@@ -145,16 +158,20 @@ def run_gate_evaluation(
 
 
 def _mistake(one: Judged) -> str:
-    words = ", ".join(f"{word} {pull:+.2f}" for word, pull in one.words)
-    return f"{one.score:.3f}  {one.label}: {safe_line(one.text)[:100]}  ({words})  {one.place}"
+    reasons = [f"{word} {pull:+.2f}" for word, pull in one.words]
+    if one.rule:
+        reasons.insert(0, f"by the rules: {one.rule}")
+    text = f"{one.score:.3f}  {one.label}: {one.text[:100]}  ({', '.join(reasons)})  {one.place}"
+    return safe_line(text)
 
 
 def table(sets: Sequence[tuple[str, Sequence[Judged]]]) -> str:
     """Return the figures of sets of messages as text for a terminal."""
     names = ("messages", "accuracy", "medical", "everyday", "greeting", "no greeting", "auc")
-    width = max(len(name) for name, _ in sets)
+    shown = [safe_line(name) for name, _ in sets]
+    width = max(map(len, shown))
     lines = [f"{'set':<{width}} " + " ".join(f"{name:>11}" for name in names)]
-    for name, judged in sets:
+    for name, (_, judged) in zip(shown, sets, strict=True):
         found = figures(judged)
         cells = [f"{len(judged):>11,}", *(f"{_number(found[key]):>11}" for key in names[1:])]
         lines.append(f"{name:<{width}} " + " ".join(cells))
@@ -182,8 +199,9 @@ def draw(judged: Sequence[Judged], threshold: float, path: Path) -> Path:
     axes.set(xlabel="score: probability of being medical", ylabel="messages", yscale="symlog", xlim=(0, 1))
     axes.legend(loc="upper center")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:  # ValueError: an ending that names no format
+    except OSError as error:
         raise ConfigError(f"{path} cannot be drawn: {error}") from error
     finally:
         plt.close(figure)

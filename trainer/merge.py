@@ -35,6 +35,14 @@ def merge(folder: Path, out: Path, *, dtype: Literal["bfloat16", "float16"] = "b
         raise ConfigError(f"{folder} holds no adapter; name a folder that `train` wrote")
     if out.exists():
         raise ConfigError(f"{out} exists already; name a folder to be made with --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.mkdir()  # before minutes of work, not after
+        out.rmdir()
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be made: {error.strerror}; name another folder with --out"
+        ) from error
     card = read_card(folder)
     base = load_base(card.base, card.revision, compute="float32")
     with quiet():

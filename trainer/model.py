@@ -7,13 +7,14 @@ peft makes and saves the adapter; its forward pass is replaced by one that reads
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import ADAPTER
+from fsmbot.doctor.artefact import ADAPTER, ADAPTER_CONFIG
 from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet
@@ -80,8 +81,8 @@ class Learner:
         own = {name: value.shape for name, value in self.state().items()}
         if own != {name: value.shape for name, value in tensors.items()}:
             raise ConfigError(
-                "the adapter has other layers or another rank than lora.targets and lora.r say; use the "
-                "configuration that it was trained with"
+                "the adapter's tensors have other layers or another rank than its configuration says "
+                "(adapter_config.json; in training lora.targets and lora.r); use what belongs together"
             )
         set_peft_model_state_dict(self.model, tensors)
 
@@ -96,6 +97,7 @@ class Learner:
         shown.base_model_name_or_path = self.base.id  # not where it lies on this machine
         shown.inference_mode = True
         shown.save_pretrained(folder)
+        shutil.copymode(folder / ADAPTER_CONFIG, folder / ADAPTER)  # safetensors lets only the owner read
 
 
 def read_adapter(folder: Path) -> dict[str, Any]:
@@ -189,6 +191,11 @@ def _refuse_unknown(model: Any, config: Config) -> None:
         found.append(f"a sliding window of {window} tokens")
     if getattr(model.get_output_embeddings(), "bias", None) is not None:
         found.append("a bias on its head")
+    room = getattr(model.config, "max_position_embeddings", None)
+    if room and room < config.data.max_tokens:
+        raise ConfigError(
+            f"data.max_tokens is {config.data.max_tokens}, but the base reads {room} at most; lower it"
+        )
     if found:
         raise ConfigError(f"base.id: the base has {found[0]}, which is not supported; take a Llama-like one")
 

@@ -20,11 +20,16 @@ def make_optimizer(config: Config, learner: Learner) -> Any:
         "betas": config.optimizer.betas,
         "weight_decay": config.optimizer.weight_decay,
     }
-    if config.optimizer.name == "paged_adamw_8bit" and learner.device.type == "cuda":
+    if optimizer_name(config, learner) == "paged_adamw_8bit":
         from bitsandbytes.optim.adamw import PagedAdamW8bit
 
         return PagedAdamW8bit(learner.parameters, **settings)  # type: ignore[no-untyped-call]
     return torch.optim.AdamW(learner.parameters, foreach=True, **settings)
+
+
+def optimizer_name(config: Config, learner: Learner) -> str:
+    """Return which optimizer does the work: the paged one needs a GPU, and AdamW stands in for it."""
+    return config.optimizer.name if learner.device.type == "cuda" else "adamw"
 
 
 def optimizer_tensors(optimizer: Any) -> dict[str, Any]:

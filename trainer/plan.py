@@ -1,7 +1,7 @@
 """`python -m trainer plan`: will a configuration fit on a device, and how long will it take?
 
-Answered from config.json alone (estimate.py), before any weight is fetched. What does not fit comes
-with what to lower, each change planned anew to say what it saves.
+Answered from the model's config.json and the data (estimate.py), before any weight is fetched. What does
+not fit comes with what to lower, each change planned anew to say what it saves.
 """
 
 from __future__ import annotations

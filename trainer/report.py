@@ -19,6 +19,7 @@ from trainer.checkpoint import unwritable
 
 BAR = "step {n_fmt}/{total_fmt} |{bar}| {postfix}"
 
+LOSSES = "loss.png"
 WINDOW = 20
 """Steps over which the shown loss and speed are averaged."""
 
@@ -191,10 +192,11 @@ def draw_losses(folder: Path) -> Path:
         axes.plot(*zip(*held, strict=True), "o-", color="C1", label="held out")
     axes.set(xlabel="optimizer step", ylabel="loss over answer tokens (nats)")
     axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(folder / "loss.png", dpi=110)
+    if train or held:
+        axes.legend()
+    figure.savefig(folder / LOSSES, dpi=110)
     plt.close(figure)
-    return folder / "loss.png"
+    return folder / LOSSES
 
 
 def _smooth(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

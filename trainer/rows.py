@@ -97,6 +97,10 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
         reader = csv.DictReader(file)
         try:
             for row in reader:
+                if None in row:
+                    raise ConfigError(
+                        f"{path}:{reader.line_num}: more cells than columns; put text with commas in quotes"
+                    )
                 yield reader.line_num, row
         except csv.Error as error:
             raise ConfigError(f"{path}:{reader.line_num}: not CSV: {error}") from error

@@ -10,16 +10,17 @@ from pathlib import Path
 from fsmbot.doctor.artefact import ADAPTER, Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
-from trainer.checkpoint import best_folder, is_whole, unwritable
+from trainer.checkpoint import best_folder, is_whole, steps, unwritable
 from trainer.config import Config, to_dict
 from trainer.config_file import load_config
 from trainer.data import Prepared, prepare
-from trainer.facts import write_run
+from trainer.facts import README, RUN, write_run
 from trainer.loop import Job, Run, out_of_patience, total_steps, train
 from trainer.model import Learner, load_learner, load_tokenizer, read_adapter
 from trainer.needs import require
+from trainer.optimizer import optimizer_name
 from trainer.preview import render
-from trainer.report import Progress, Silent, draw_losses
+from trainer.report import LOSSES, Progress, Silent, draw_losses
 from trainer.schedule import Stream
 from trainer.team import Team
 from trainer.terminal import say
@@ -30,7 +31,8 @@ class Options:
     """How a run is started.
 
     resume: go on from the last checkpoint; allow: what may have changed since, by name.
-    dry_run: read and check everything, show the report, train nothing. tensorboard: write events too.
+    dry_run: read and check configuration, base and data, show the report, train nothing.
+    tensorboard: write events too.
     """
 
     resume: bool = False
@@ -62,7 +64,13 @@ def run_training(path: Path, overrides: Sequence[str] = (), options: Options | N
 
 def refuse_overwriting(output: Path, options: Options) -> None:
     """Refuse to train over what another run left; raises ConfigError."""
-    begun = any((output / "checkpoints").glob("step-*"))
+    strangers = [name for name in (README, LOSSES) if (output / name).exists()]
+    if strangers and not (output / RUN).exists():
+        raise ConfigError(
+            f"{output / strangers[0]} is no run's, and would be overwritten; name another folder with "
+            "--set output=FOLDER"
+        )
+    begun = bool(steps(output / "checkpoints"))
     if begun and not options.resume:
         raise ConfigError(
             f"{output} holds checkpoints of a run; go on with --resume, or name another folder with "
@@ -121,6 +129,8 @@ def say_plan(config: Config, learner: Learner, data: Prepared) -> None:
         f"{total_steps(config, data):,} steps of {config.steps.batch} dialogues on {learner.device}, "
         f"{trained:,} trained parameters, {learner.prefix} tokens shared by every prompt"
     )
+    if optimizer_name(config, learner) != config.optimizer.name:
+        lines.append(f"{config.optimizer.name} needs a GPU; plain adamw takes its place")
     say("\n".join(lines))
 
 
@@ -159,6 +169,7 @@ def write_artefact(output: Path, job: Job, run: Run, *, chosen: bool) -> None:
     write_run(
         output,
         config=to_dict(config),
+        optimizer=optimizer_name(config, learner),
         steps=run.step,
         tokens=run.tokens,
         best_step=run.best_step if chosen else -1,
@@ -175,7 +186,7 @@ def preview(path: Path, overrides: Sequence[str] = (), *, rows: int = 3, color: 
     tokenizer = load_tokenizer(config)
     data = prepare(config, Prompt(tokenizer, config.data.system))
     say("\n".join(report.line() for report in data.reports))
-    for index in Stream(data.weights, rows, config.seed).batch(0):
+    for index in Stream(data.weights, min(rows, len(data.train)), config.seed).batch(0):
         example = data.train[index]
         print(f"--- {len(example.ids)} tokens, {sum(example.answer)} of them learnt")
         print(render(example, tokenizer, color=color))

@@ -64,7 +64,7 @@ class Prompt:
     """The prompt format for one tokenizer.
 
     tokenizer: of transformers; its chat template is used where it has one.
-    system: what stands before every conversation ("" for nothing).
+    system: what stands before every conversation ("" for what the chat template puts there itself).
     Attributes: `format`, `system`, `end` (the id that ends an answer), `stops` (all ids that end
     generation), `prefix` (the ids every prompt begins with, so that they need computing once).
     Raises DoctorError when the chat template cannot be used.

@@ -76,6 +76,23 @@ def test_an_adapter_is_measured_in_its_own_shape(trained: Path) -> None:
     assert now == as_was
 
 
+def test_losses_measured_anew_keep_the_answers_figures(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers take hours at 7 billion parameters; `--answers 0` must not throw them away."""
+    monkeypatch.setattr("trainer.evaluate.ANSWER_TOKENS", 8)
+    before = run_evaluation(trained, answers=1)
+    assert run_evaluation(trained, answers=0) == before
+    assert before[0]["answers"] == 1
+
+
+def test_other_programs_may_read_the_weights(trained: Path) -> None:
+    """Under another user too, as far as the folder's other files allow."""
+    out = trained.parent / "out"
+    modes = {path.stat().st_mode for path in out.rglob("*") if path.is_file() and path.name[0] != "."}
+    assert len(modes) == 1
+
+
 def test_another_adapter_has_no_figures_yet(trained: Path) -> None:
     """An evaluation belongs to the very adapter that it measured."""
     folder = trained.parent / "out"
@@ -148,6 +165,14 @@ def test_a_finished_doctor_is_not_trained_over(trained: Path, tmp_path: Path) ->
             training.run_training(trained, [f"output={tmp_path}"], options)
 
 
+def test_a_readme_that_no_run_wrote_is_not_overwritten(trained: Path, tmp_path: Path) -> None:
+    """`output: .` in a repository would else replace its front page by a model card."""
+    (tmp_path / "README.md").write_text("my own notes")
+    with pytest.raises(ConfigError, match=r"README\.md is no run's, and would be overwritten"):
+        training.run_training(trained, [f"output={tmp_path}"])
+    assert (tmp_path / "README.md").read_text() == "my own notes"
+
+
 def test_two_runs_do_not_share_a_folder(trained: Path, tmp_path: Path) -> None:
     """The second is told that another one is at work."""
     other = pytest.raises(ConfigError, match="another run is writing into")
@@ -162,6 +187,15 @@ def test_two_runs_do_not_share_a_folder(trained: Path, tmp_path: Path) -> None:
         (["merge", "--adapter", "{folder}", "--out", "{folder}/x"], "holds no adapter"),
         (["train", "--config", "{config}", "--allow", "optimizer.lr"], "holds checkpoints of a run"),
         ([*NEW, "--allow", "optimizer.lr"], "give it with --resume"),
+        ([*NEW, "--set", "data.max_tokens=9999", "--set", "steps.micro_tokens=9999"], "the base reads"),
+        ([*NEW, "--set", "data.shared=maybe"], "data.shared: expected 'refuse' or 'drop' or 'allow', not"),
+        ([*NEW, "--set", "data.train=[{{path: a, hub: b}}]"], "data.train[0]: expected either `path` or"),
+        (
+            [*NEW, "--set", "data.train=[{{path: train.jsonl, part: {{start: 0.9, end: 0.1}}}}]"],
+            "must lie below",
+        ),
+        ([*NEW, "--set", "data.train=[{{path: train.jsonl, where: {{x: [a]}}}}]"], "no column of text: 'x'"),
+        (["merge", "--adapter", "{folder}/out", "--out", "/proc/x/y"], "/proc/x/y cannot be made"),
         ([*NEW, "--set", "data.max_tokens=60", "--set", "steps.micro_tokens=60"], "takes 66 without"),
         (["train", "--config", "{config}"], "holds checkpoints of a run; go on with --resume"),
         (["train", "--config", "{folder}/none.yaml"], "none.yaml: cannot be read"),

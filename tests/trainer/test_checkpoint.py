@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_a_damaged_checkpoint_is_passed_over_and_told_of(tmp_path: Path, damage:
     told: list[str] = []
     assert checkpoint.latest(tmp_path, told.append) == good
     assert told == [f"{bad} is damaged or incomplete; trying the checkpoint before it"]
+
+
+def test_a_copy_under_another_name_is_no_checkpoint(tmp_path: Path) -> None:
+    """Mounted drives make such copies: "step-000002 (1)"."""
+    saved(tmp_path, 1, 2)
+    shutil.copytree(tmp_path / "step-000002", tmp_path / "step-000002 (1)")
+    assert [path.name for path in checkpoint.steps(tmp_path)] == ["step-000001", "step-000002"]
 
 
 def test_an_interrupted_write_leaves_no_checkpoint(tmp_path: Path) -> None:

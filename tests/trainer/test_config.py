@@ -54,7 +54,7 @@ def test_overrides_are_checked_like_the_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("name: x", "data.train names nothing to learn from"),
-        (GOOD + "      hub: a/b", "a source has either `path` or `hub`"),
+        (GOOD + "      hub: a/b", "expected either `path` or `hub`, found both"),
         (GOOD + "steps: {micro_tokens: 100}", "the longest dialogue would not fit; raise it"),
         ("a: [", "did not find expected node content"),
         ("- a", "a configuration must be a map, not a list"),

@@ -93,7 +93,7 @@ def test_a_message_that_the_emergency_rules_recognise_is_medical_here_as_in_the_
         ("text,label\nfever,medcial\n", "messages.csv:2: 'medcial' is no label; did you mean 'medical'?"),
         (
             "message,label\nfever,medical\n",
-            "messages.csv:2: expected text in a column 'text'; it has 'message'",
+            "messages.csv:2: expected a column 'text'; it has 'message'",
         ),
         ("text,label\n", "messages.csv: holds no rows"),
     ],
@@ -110,7 +110,35 @@ def test_a_picture_that_cannot_be_written_is_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The figures are printed all the same."""
-    assert main(["evaluate-gate", str(write(tmp_path)), "--plot", str(tmp_path / "none" / "x.png")]) == 2
+    picture = write(tmp_path) / "x.png"
+    assert main(["evaluate-gate", str(write(tmp_path)), "--plot", str(picture)]) == 2
     said = capsys.readouterr()
     assert "x.png cannot be drawn" in said.err
     assert "messages.csv" in said.out
+    assert main(["evaluate-gate", str(write(tmp_path)), "--plot", str(tmp_path)]) == 2
+    assert "expected a picture that ends in .png, .svg, .pdf" in capsys.readouterr().err
+
+
+def test_nothing_in_a_file_can_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Texts, groups and names of files are shown with a mark for what is not printable."""
+    rows = [{"text": "play \x1b[31m jazz", "label": "medical", "kind": "\x1b]0;x\x07\ud800"}]
+    path = write(tmp_path, json.dumps(rows[0]), "a\x1b[2Jb.jsonl")
+    assert main(["evaluate-gate", str(path), "--by", "kind"]) == 0
+    said = capsys.readouterr().out
+    assert "jazz" in said
+    assert not set("\x1b\x07\ud800") & set(said)
+
+
+def test_a_mistake_made_by_a_rule_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A low score is no reason for a message to be medical, an emergency is."""
+    path = write(tmp_path, "text,label\nI want to end my life,everyday\n")
+    assert main(["evaluate-gate", str(path), "--threshold", "1"]) == 0
+    assert "(by the rules: emergency" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("threshold", ["nan", "5", "-1", "x"])
+def test_a_threshold_is_a_share(tmp_path: Path, threshold: str) -> None:
+    """As in a flow, it lies between 0 and 1."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate-gate", str(write(tmp_path)), f"--threshold={threshold}"])
+    assert stopped.value.code == 2

@@ -156,7 +156,7 @@ def test_a_gated_model_without_a_token_is_one_clear_message(tiny_base: Path, tmp
     assert "base.id: the base model 'meta-llama/Llama-2-7b-hf' is gated: accept its licence" in line
 
 
-@pytest.mark.parametrize("name", [".training.jsonl.tmp", "doctor.json", "README.md"])
+@pytest.mark.parametrize("name", [".training.jsonl.tmp", "doctor.json", "run.json"])
 def test_a_file_that_cannot_be_written_is_one_clear_message(
     tiny_base: Path, tmp_path: Path, name: str
 ) -> None:
