@@ -19,11 +19,10 @@ from fsmbot.settings import suggest
 from fsmbot.text import safe_line
 from fsmbot.turn import Turn
 from fsmbot.vectors import WordVectors
+from trainer.picture import drawing
 from trainer.rows import file_rows
 
 LABELS = {"medical": "medical", "everyday": "everyday", "other": "everyday", "greeting": "greeting"}
-
-
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -31,7 +30,7 @@ PICTURES = (".png", ".svg", ".pdf")
 class Judged:
     """A labelled message and what the bot makes of it.
 
-    score: the probability, 0..1, that it is medical; words: what moved the score most.
+    score: the probability, 0..1, that it is medical; words: what moved the score most, as `/why` shows it.
     medical: what check_medical says. rule: what it went by instead of the score, if anything: an
     emergency, or a greeting. greets: what check_greeting says. group: the value of the column that the
     figures are broken down by.
@@ -41,7 +40,7 @@ class Judged:
     label: str
     place: str
     score: float
-    words: tuple[tuple[str, float], ...]
+    words: tuple[str, ...]
     medical: bool
     greets: bool
     group: str = ""
@@ -59,13 +58,15 @@ def judge(path: Path, vectors: WordVectors, threshold: float, by: str = "") -> l
     for number, row in file_rows(path):
         place = f"{path}:{number}"
         text, label = _cell(row, "text", place), _label(_cell(row, "label", place), place)
-        score = vectors.gate.score(text)
+        score = vectors.gate.score(text, explain=0).probability  # the note of it is rounded
         turn = Turn(text)
         medical = check_medical(turn, vectors, threshold=threshold) == "medical"
         greets = check_greeting(turn) == "greeting"
         group = safe_line(_cell(row, by, place)) if by else ""
         rule = next((name for name in ("emergency", "greeting") if name in turn.notes), "")
-        found.append(Judged(text, label, place, score.probability, score.words, medical, greets, group, rule))
+        found.append(
+            Judged(text, label, place, score, tuple(turn.notes["words"]), medical, greets, group, rule)
+        )
     if not found:
         raise ConfigError(f"{path}: holds no rows; give one message a row, with its label")
     return found
@@ -158,10 +159,8 @@ def run_gate_evaluation(
 
 
 def _mistake(one: Judged) -> str:
-    reasons = [f"{word} {pull:+.2f}" for word, pull in one.words]
-    if one.rule:
-        reasons.insert(0, f"by the rules: {one.rule}")
-    text = f"{one.score:.3f}  {one.label}: {one.text[:100]}  ({', '.join(reasons)})  {one.place}"
+    rule = [f"by the rules: {one.rule}"] if one.rule else []
+    text = f"{one.score:.3f}  {one.label}: {one.text[:100]}  ({', '.join([*rule, *one.words])})  {one.place}"
     return safe_line(text)
 
 
@@ -184,25 +183,19 @@ def _number(value: float) -> str:
 
 def draw(judged: Sequence[Judged], threshold: float, path: Path) -> Path:
     """Draw how the scores of each label are spread, as a picture in the format of the path's ending."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     steps = [i / 25 for i in range(26)]
-    for label in dict.fromkeys(LABELS.values()):
-        scores = [one.score for one in judged if one.label == label]
-        if scores:
-            axes.hist(scores, steps, histtype="step", linewidth=1.5, label=f"{label} ({len(scores):,})")
-    axes.axvline(threshold, color="0.4", linestyle="--", linewidth=1)
-    axes.set(xlabel="score: probability of being medical", ylabel="messages", yscale="symlog", xlim=(0, 1))
-    axes.legend(loc="upper center")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
+        with drawing(path) as axes:
+            for label in dict.fromkeys(LABELS.values()):
+                scores = [one.score for one in judged if one.label == label]
+                if scores:
+                    name = f"{label} ({len(scores):,})"
+                    axes.hist(scores, steps, histtype="step", linewidth=1.5, label=name)
+            axes.axvline(threshold, color="0.4", linestyle="--", linewidth=1)
+            axes.set(xlabel="score: probability of being medical", ylabel="messages")
+            axes.set(yscale="symlog", xlim=(0, 1))
+            axes.legend(loc="upper center")
     except OSError as error:
         raise ConfigError(f"{path} cannot be drawn: {error}") from error
-    finally:
-        plt.close(figure)
     return path

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TextIO
 from fsmbot.errors import MissingExtra
 from fsmbot.text import safe
 from trainer.checkpoint import unwritable
+from trainer.picture import drawing
 
 BAR = "step {n_fmt}/{total_fmt} |{bar}| {postfix}"
 
@@ -176,26 +177,19 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def draw_losses(folder: Path) -> Path:
     """Draw training and held-out loss over the steps as loss.png."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     rows = read_rows(folder / "training.jsonl")
     train = [(row["step"], row["loss"]) for row in rows if "loss" in row]
     held = [(row["step"], row["eval_loss"]) for row in rows if "eval_loss" in row]
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    if train:
-        axes.plot(*zip(*train, strict=True), color="0.75", linewidth=0.8, label="training")
-        axes.plot(*zip(*_smooth(train), strict=True), color="C0", label=f"training, mean of {WINDOW}")
-    if held:
-        axes.plot(*zip(*held, strict=True), "o-", color="C1", label="held out")
-    axes.set(xlabel="optimizer step", ylabel="loss over answer tokens (nats)")
-    axes.grid(alpha=0.3)
-    if train or held:
-        axes.legend()
-    figure.savefig(folder / LOSSES, dpi=110)
-    plt.close(figure)
+    with drawing(folder / LOSSES) as axes:
+        if train:
+            axes.plot(*zip(*train, strict=True), color="0.75", linewidth=0.8, label="training")
+            axes.plot(*zip(*_smooth(train), strict=True), color="C0", label=f"training, mean of {WINDOW}")
+        if held:
+            axes.plot(*zip(*held, strict=True), "o-", color="C1", label="held out")
+        axes.set(xlabel="optimizer step", ylabel="loss over answer tokens (nats)")
+        axes.grid(alpha=0.3)
+        if train or held:
+            axes.legend()
     return folder / LOSSES
 
 
