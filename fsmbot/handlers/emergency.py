@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from itertools import chain
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from fsmbot.handlers.emergency_rules import Part, Phrase, Rules, read_rules
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 
-RULES = Path(__file__).parent.parent / "assets" / "emergency.yaml"
 NEAR = 8  # words between what a `+` joins
 NEGATED = 5  # words that a negation reaches
 LONGEST = 20_000  # characters that are looked at, from both ends of a longer message
 
-Phrase = tuple[str, ...]
 Span = tuple[int, int]
-Part = tuple[Phrase, ...]
-"""Any one of these phrases; the parts that name the same list are the same object."""
-Rule = tuple[tuple[Part, ...], ...]
-"""All of these groups; the parts of a group stand close together."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +47,15 @@ def check_emergency(turn: Turn) -> Literal["emergency", "other"]:
 
 def emergency(text: str) -> Emergency | None:
     """Return the emergency that a message speaks of, or None. Self-harm comes before the rest."""
-    rules = _rules()
-    message = _Message(text, rules)
-    for category in rules.categories:
-        for source, rule in category.rules:
-            if all(_together(parts, message, category.always) for parts in rule):
-                return Emergency(category.name, source, rules.replies[category.reply])
+    rules = read_rules()
+    words = _words(text, rules)
+    candidates = rules.candidates(words)
+    if not candidates:
+        return None
+    message = _Message(words, rules)
+    for category, source, rule in candidates:
+        if all(_together(parts, message, category.always) for parts in rule):
+            return Emergency(category.name, source, rules.replies[category.reply])
     return None
 
 
@@ -77,16 +74,21 @@ def _together(parts: Sequence[Part], message: _Message, always: bool) -> bool:
 class _Message:
     """A message as words, with the places where phrases occur and count."""
 
-    def __init__(self, text: str, rules: _Rules) -> None:
-        self._words = _words(text, rules.spellings)
+    def __init__(self, words: list[str], rules: Rules) -> None:
+        self._words, self._rules = words, rules
         self._places: dict[str, list[int]] = {}
         for place, word in enumerate(self._words):
             self._places.setdefault(word, []).append(place)
         self._sentence = _numbered(self._words, ".!?\n;")
-        self._negated = self._reach(rules)
-        self._past = self._sentences(rules.past) - self._sentences(rules.past_unless)
-        self._general = self._sentences(rules.general) - self._sentences(rules.general_unless)
         self._found: dict[tuple[int, bool], list[Span]] = {}
+
+    @cached_property
+    def _past(self) -> set[int]:
+        return self._sentences(self._rules.past) - self._sentences(self._rules.past_unless)
+
+    @cached_property
+    def _general(self) -> set[int]:
+        return self._sentences(self._rules.general) - self._sentences(self._rules.general_unless)
 
     def find(self, part: Part, always: bool = False) -> list[Span]:
         """Return where any phrase occurs and counts; `always`: in general questions too."""
@@ -125,8 +127,10 @@ class _Message:
     def _sentences(self, phrases: Sequence[Phrase]) -> set[int]:
         return {self._sentence[start] for p in phrases for start, _ in self._occurrences(p)}
 
-    def _reach(self, rules: _Rules) -> set[int]:
-        """Return the places that stand under a negation."""
+    @cached_property
+    def _negated(self) -> set[int]:
+        """The places that stand under a negation."""
+        rules = self._rules
         excepted = {s for p in rules.negation_except for s, _ in self._occurrences(p)}
         negated = set()
         for phrase in rules.negations:
@@ -155,7 +159,7 @@ def _numbered(words: Sequence[str], ends: str) -> list[int]:
     return numbers
 
 
-def _words(text: str, spellings: Mapping[Phrase, Phrase]) -> list[str]:
+def _words(text: str, rules: Rules) -> list[str]:
     """Return small words without apostrophes, and marks, in the spelling that the rules use."""
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
@@ -163,100 +167,18 @@ def _words(text: str, spellings: Mapping[Phrase, Phrase]) -> list[str]:
     plain = re.sub(r"['’`´]", "", plain)
     plain = re.sub(r"([a-z])\1{2,}", r"\1\1", plain)
     words = re.findall(r"[a-z0-9]+|[.!?;,\n]", plain)
-    for _ in range(2):  # twice: one spelling may lead to another
-        words = _respelt(words, spellings)
-    return words
+    return _respelt(_respelt(words, rules), rules)  # twice: one spelling may lead to another
 
 
-def _respelt(words: list[str], spellings: Mapping[Phrase, Phrase]) -> list[str]:
+def _respelt(words: list[str], rules: Rules) -> list[str]:
     done: list[str] = []
     place = 0
     while place < len(words):
-        for length in (2, 3, 1):
-            new = spellings.get(tuple(words[place : place + length]))
-            if new:
-                done += new
-                place += length
-                break
-        else:
-            done.append(words[place])
-            place += 1
+        new, length = None, 1
+        if words[place] in rules.first_of_spellings:
+            for length in (2, 3, 1):
+                if new := rules.spellings.get(tuple(words[place : place + length])):
+                    break
+        done += new or words[place : place + 1]
+        place += length
     return done
-
-
-@dataclass(frozen=True)
-class _Category:
-    name: str
-    reply: str
-    always: bool
-    rules: tuple[tuple[str, Rule], ...]
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """The file, ready to match."""
-
-    replies: Mapping[str, str]
-    spellings: Mapping[Phrase, Phrase]
-    negations: Part
-    negation_except: Part
-    negation_until: frozenset[str]
-    past: Part
-    past_unless: Part
-    general: Part
-    general_unless: Part
-    categories: tuple[_Category, ...]
-
-
-@cache
-def _rules() -> _Rules:
-    data = _read(RULES)
-    lists = {name: _phrases(words) for name, words in data["lists"].items()}
-    categories = [_category(name, entry, lists) for name, entry in data["categories"].items()]
-    # Self-harm first: its reply has the lines that somebody in despair needs.
-    categories.sort(key=lambda c: not c.always)
-    return _Rules(
-        replies=data["replies"],
-        spellings={tuple(k.split()): tuple(v.split()) for k, v in data["spellings"].items()},
-        negations=_phrases(data["negations"]["before"]),
-        negation_except=_phrases(data["negations"]["except"]),
-        negation_until=frozenset([*data["negations"]["until"], *".!?;,\n"]),
-        past=_phrases(data["past"]["in"]),
-        past_unless=_phrases(data["past"]["unless"]),
-        general=_phrases(data["general"]["in"]),
-        general_unless=_phrases(data["general"]["unless"]),
-        categories=tuple(categories),
-    )
-
-
-def _read(path: Path) -> Any:
-    """Read YAML in which every scalar is text, a bare `no` too; the C reader is ten times faster."""
-    import yaml
-
-    reader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(path.read_text(encoding="utf-8"))
-    try:
-        return reader.get_single_data()
-    finally:
-        reader.dispose()
-
-
-def _phrases(texts: Sequence[str]) -> Part:
-    return tuple(tuple(text.split()) for text in texts)
-
-
-def _category(name: str, entry: Mapping[str, Any], lists: Mapping[str, Part]) -> _Category:
-    rules = tuple((source, _rule(source, lists)) for source in entry["rules"])
-    return _Category(name, entry["reply"], entry.get("always") == "true", rules)
-
-
-def _rule(source: str, lists: Mapping[str, Part]) -> Rule:
-    """Read a rule such as "chest + {pain} & {breathless}"; raises KeyError for an unknown list."""
-    return tuple(
-        tuple(_part(part.strip(), lists) for part in group.split(" + ")) for group in source.split(" & ")
-    )
-
-
-def _part(text: str, lists: Mapping[str, Part]) -> Part:
-    if text.startswith("{"):
-        return lists[text.strip("{}")]
-    return (tuple(text.split()),)
