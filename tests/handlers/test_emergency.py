@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fsmbot.handlers.emergency import check_emergency, emergency
+from fsmbot.handlers.emergency_rules import read_rules
 from fsmbot.turn import Turn
 
 RED_FLAGS = {
@@ -306,3 +307,14 @@ def test_any_text_is_looked_at_quickly(text: str) -> None:
 def test_the_same_message_always_gets_the_same_verdict() -> None:
     """No chance and no model takes part."""
     assert len({emergency("crushing chest pain") for _ in range(5)}) == 1
+
+
+def test_a_message_with_all_parts_of_a_rule_is_held_against_it() -> None:
+    """Rules are tried only where a word of theirs occurs; that word never fails to be seen."""
+    rules = read_rules()
+    for entry in rules.rules:
+        parts = [part for group in entry[2] for part in group]
+        for longest in (False, True):
+            phrases = [max(part, key=len) if longest else part[0] for part in parts]
+            words = [word.replace("*", "ing") for phrase in phrases for word in phrase]
+            assert entry in rules.candidates(words), entry[1]
