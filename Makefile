@@ -24,6 +24,7 @@ test-hard: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/gate.py
 
 bench-training: $(VENV)/installed
 	$(BIN)/python bench/training.py

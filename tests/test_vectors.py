@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fsmbot.errors import VectorsError
 from fsmbot.vectors import Gate, WordVectors, words_of
+from fsmbot.vectors.gate import FEATURES
 from fsmbot.vectors.spelling import edit_distance
 from fsmbot.vectors.word2vec import load_word2vec
 
@@ -46,6 +47,12 @@ def test_words_of_splits_text_into_lower_case_words() -> None:
 def test_words_of_takes_any_text(text: str) -> None:
     """Any text, lone surrogates among it, becomes words of letters, of bounded length."""
     assert all(word and len(word) <= 800 for word in words_of(text + "\ud800"))
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+def test_plain_text_is_read_as_any_other(text: str) -> None:
+    """ASCII takes a shorter way to the same words."""
+    assert [*words_of(text), "\u00e9"] == words_of(text + " \u00e9")
 
 
 @pytest.mark.parametrize("piece", ["a'", "a ", "'", "\ufdfa", "\u0301", "aaaa"])
@@ -166,12 +173,12 @@ def test_nan_in_an_array_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [None, {}, {"bias": "x"}, dict.fromkeys(
-    ["sentence", "window", "mean", "strongest", "weakest", "bias"], float("inf"))])  # fmt: skip
+    [*FEATURES, "bias"], float("inf"))])  # fmt: skip
 def test_a_broken_gate_is_refused(tmp_path: Path, weights: object) -> None:
-    """A gate.json without its six finite weights is a VectorsError."""
+    """A gate.json without its nine finite weights is a VectorsError."""
     folder = write_folder(tmp_path / "gate")
-    np.save(folder / "prototypes.npy", np.ones((2, 2, 3), dtype=np.float16))
-    settings_ = {"format": "fsmbot-gate", "version": 1, "weights": weights}
+    np.save(folder / "prototypes.npy", np.ones((5, 2, 3), dtype=np.int8))
+    settings_ = {"format": "fsmbot-gate", "version": 2, "weights": weights}
     (folder / "gate.json").write_text(json.dumps(settings_))
     with pytest.raises(VectorsError, match=r"gate\.json"):
         Gate.load(WordVectors.load(folder), folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from fsmbot.vectors import WordVectors
 from trainer.corpora import Corpus, read_texts
 from trainer.gate import recall
+from trainer.gate_report import figures, judge
+from trainer.labelled import read_examples
 from trainer.terminal import say
 from trainer.vectors_config import Config
 
@@ -24,7 +27,9 @@ folder holds numbers and words, no sentence of the corpora and no pickle.
 | --- | --- | --- | --- |
 {corpora}
 
-Written examples in the configuration: {medical} medical, {everyday} everyday.
+{examples}
+
+{pretrained}
 
 ## Parameters
 
@@ -39,6 +44,8 @@ to choose the method):
 | --- | --- | --- | --- |
 {figures}
 
+{judged}
+
 ## Limits
 
 English only. The gate tells medical messages from everyday ones; it judges neither urgency nor
@@ -46,23 +53,60 @@ truth.
 """
 
 
-def write_card(config: Config, data: Path, out: Path, *, seconds: float) -> None:
-    """Measure the folder on the held-out corpora and write its README.md."""
+def write_card(config: Config, beside: Path, data: Path, out: Path, *, seconds: float) -> None:
+    """Measure the folder on the held-out corpora and labelled messages, and write its README.md.
+
+    beside: the configuration's folder. data: the corpora's folder.
+    """
     vectors = WordVectors.load(out)
     card = _CARD.format(
         name=config.name, words=len(vectors), dimensions=vectors.dimensions, seed=config.seed,
         corpora="\n".join(_corpus_row(corpus) for corpus in config.corpora),
-        medical=len(config.examples.get("medical", [])),
-        everyday=len(config.examples.get("everyday", [])),
+        examples=_examples(config, beside), pretrained=_pretrained(config),
         word2vec=_settings(config.word2vec), gate=_settings(config.gate), seconds=seconds,
         figures="\n".join(_figure_row(vectors, corpus, data) for corpus in config.held_out),
+        judged=_judged(config, beside, vectors),
     )  # fmt: skip
     (out / "README.md").write_text(card, encoding="utf-8")
 
 
+def _examples(config: Config, beside: Path) -> str:
+    if not config.examples:
+        return "No written examples."
+    sides = read_examples([beside / name for name in config.examples])
+    counts = ", ".join(f"{len(texts):,} {side}" for side, texts in sides.items())
+    return f"Written examples ({', '.join(config.examples)}): {counts}."
+
+
+def _pretrained(config: Config) -> str:
+    blended = config.pretrained
+    if blended is None:
+        return "No pretrained vectors."
+    return (
+        f"Blended with pretrained vectors: the first {blended.words:,} words of {blended.path} "
+        f"({blended.source}; {blended.licence}), weight {blended.weight}, "
+        f"{blended.components} components taken out."
+    )
+
+
+def _judged(config: Config, beside: Path, vectors: WordVectors) -> str:
+    """Return a table of what `evaluate-gate` finds on labelled messages."""
+    if not config.judged:
+        return "No labelled messages were judged."
+    rows = []
+    for name in config.judged:
+        judged = judge(beside / name, vectors, 0.5)
+        found = " | ".join("–" if isnan(value) else f"{value:.3f}" for value in figures(judged).values())
+        say(f"{name}: {found}")
+        rows.append(f"| {Path(name).name} | {len(judged)} | {found} |")
+    columns = ["file", "messages", *figures([])]
+    head = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    return "Labelled messages, by `evaluate-gate`:\n\n" + "\n".join([*head, *rows])
+
+
 def _corpus_row(corpus: Corpus) -> str:
     column = f" ({', '.join(corpus.fields)})" if corpus.fields else ""
-    return f"| {corpus.path}{column} | {corpus.side} | {corpus.source} | {corpus.licence} |"
+    return f"| {corpus.name}{column} | {corpus.side} | {corpus.source} | {corpus.licence} |"
 
 
 def _settings(config: msgspec.Struct) -> str:
@@ -72,5 +116,5 @@ def _settings(config: msgspec.Struct) -> str:
 def _figure_row(vectors: WordVectors, corpus: Corpus, data: Path) -> str:
     texts = read_texts(corpus, data)
     found = recall(vectors.gate, texts, corpus.side)
-    say(f"{corpus.path}: {corpus.side} recall {found:.3f} on {len(texts):,} texts")
-    return f"| {corpus.path} | {corpus.side} | {len(texts):,} | {found:.3f} |"
+    say(f"{corpus.name}: {corpus.side} recall {found:.3f} on {len(texts):,} texts")
+    return f"| {corpus.name} | {corpus.side} | {len(texts):,} | {found:.3f} |"

@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from fsmbot.errors import ConfigError
 from fsmbot.vectors import words_of
+from trainer.rows import hub_rows
 
 Side = Literal["medical", "everyday"]
 
@@ -20,16 +21,20 @@ _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
 
 
 class Corpus(msgspec.Struct, forbid_unknown_fields=True):
-    """One file of texts.
+    """Texts of one file or of a data set of the hub.
 
-    path: .txt or .jsonl, either also .gz; fields: which columns of a .jsonl hold texts.
+    path: .txt or .jsonl, either also .gz; or hub: the id of a data set, with its split and revision.
+    fields: which columns hold texts, of rows that have columns.
     side: what its texts count as. sample: at most how many of them the gate learns from.
     skip: rows to leave out, by column and values. strip: openings to cut off, in any case.
     source, licence: for the card.
     """
 
-    path: str
     side: Side
+    path: str = ""
+    hub: str = ""
+    split: str = "train"
+    revision: str = ""
     fields: list[str] = []
     sample: int = 0
     skip: dict[str, list[str]] = {}
@@ -37,18 +42,24 @@ class Corpus(msgspec.Struct, forbid_unknown_fields=True):
     source: str = ""
     licence: str = ""
 
+    @property
+    def name(self) -> str:
+        """What progress and cards call it."""
+        return self.path or self.hub
+
 
 def read_texts(corpus: Corpus, folder: Path) -> list[str]:
     """Return the corpus's texts, in order, empty ones left out. Raises ConfigError."""
-    path = folder / corpus.path
+    if bool(corpus.path) == bool(corpus.hub):
+        raise ConfigError("a corpus needs either `path`, a file, or `hub`, the id of a data set")
     try:
-        texts = [_strip(text, corpus.strip) for text in _texts(corpus, path)]
+        texts = [_strip(text, corpus.strip) for text in _texts(corpus, folder)]
     except (OSError, EOFError, UnicodeError) as error:
         raise ConfigError(
-            f"corpus {path} cannot be read ({error}); check `path`, or say --data FOLDER"
+            f"corpus {folder / corpus.path} cannot be read ({error}); check `path`, or say --data FOLDER"
         ) from error
     if not any(texts):
-        raise ConfigError(f"corpus {path} holds no text; check `fields` and `skip`")
+        raise ConfigError(f"corpus {corpus.name} holds no text; check `fields` and `skip`")
     return [text for text in texts if text]
 
 
@@ -58,7 +69,12 @@ def sentences(text: str) -> list[list[str]]:
     return [words for words in split if len(words) > 1]
 
 
-def _texts(corpus: Corpus, path: Path) -> Iterator[str]:
+def _texts(corpus: Corpus, folder: Path) -> Iterator[str]:
+    if corpus.hub:
+        for number, row in hub_rows(corpus.hub, corpus.split, corpus.revision):
+            yield from _columns(corpus, row, f"{corpus.hub}:{number}")
+        return
+    path = folder / Path(corpus.path).expanduser()
     name = path.name.removesuffix(".gz")
     if not name.endswith((".txt", ".jsonl")):
         raise ConfigError(f"corpus {path}: expected a .txt or .jsonl file, .gz or not")
@@ -68,14 +84,17 @@ def _texts(corpus: Corpus, path: Path) -> Iterator[str]:
             if name.endswith(".txt"):
                 yield line.strip()
             elif line.strip():
-                yield from _columns(corpus, line, f"{path}:{number}")
+                yield from _columns(corpus, _json(line, f"{path}:{number}"), f"{path}:{number}")
 
 
-def _columns(corpus: Corpus, line: str, where: str) -> Iterator[str]:
+def _json(line: str, where: str) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except ValueError as error:
         raise ConfigError(f"{where}: this line is no JSON ({error})") from error
+
+
+def _columns(corpus: Corpus, row: Any, where: str) -> Iterator[str]:
     if not isinstance(row, dict) or not corpus.fields or not all(f in row for f in corpus.fields):
         raise ConfigError(f"{where}: expected an object with the columns in `fields`")
     if not any(row.get(column) in values for column, values in corpus.skip.items()):

@@ -10,19 +10,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fsmbot.errors import ConfigError
 from fsmbot.handlers.greeting import check_greeting
 from fsmbot.handlers.medical import SHIPPED, check_medical
-from fsmbot.settings import suggest
 from fsmbot.text import safe_line
 from fsmbot.turn import Turn
 from fsmbot.vectors import WordVectors
+from trainer.messages import LABELS, read_messages
 from trainer.picture import drawing
-from trainer.rows import file_rows
 
-LABELS = {"medical": "medical", "everyday": "everyday", "other": "everyday", "greeting": "greeting"}
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -55,38 +52,21 @@ class Judged:
 def judge(path: Path, vectors: WordVectors, threshold: float, by: str = "") -> list[Judged]:
     """Have the handlers judge every message of a file; raises ConfigError that names file and row."""
     found = []
-    for number, row in file_rows(path):
-        place = f"{path}:{number}"
-        text, label = _cell(row, "text", place), _label(_cell(row, "label", place), place)
+    for message in read_messages(path):
+        text, label = message.text, message.label
         score = vectors.gate.score(text, explain=0).probability  # the note of it is rounded
         turn = Turn(text)
         medical = check_medical(turn, vectors, threshold=threshold) == "medical"
         greets = check_greeting(turn) == "greeting"
-        group = safe_line(_cell(row, by, place)) if by else ""
+        group = safe_line(message.column(by)) if by else ""
         rule = next((name for name in ("emergency", "greeting") if name in turn.notes), "")
         found.append(
-            Judged(text, label, place, score, tuple(turn.notes["words"]), medical, greets, group, rule)
+            Judged(
+                *(text, label, message.place, score, tuple(turn.notes["words"]), medical, greets),
+                *(group, rule),
+            )
         )
-    if not found:
-        raise ConfigError(f"{path}: holds no rows; give one message a row, with its label")
     return found
-
-
-def _cell(row: Any, column: str, place: str) -> str:
-    if not isinstance(row, dict) or column not in row:
-        known = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
-        raise ConfigError(f"{place}: expected a column '{column}'; it has {known}")
-    if not isinstance(row[column], str):
-        found = "nothing" if row[column] is None else type(row[column]).__name__
-        raise ConfigError(f"{place}: expected text in the column '{column}', found {found}")
-    return str(row[column])
-
-
-def _label(label: str, place: str) -> str:
-    try:
-        return LABELS[label.strip().lower()]
-    except KeyError:
-        raise ConfigError(f"{place}: '{label}' is no label{suggest(label, LABELS)}") from None
 
 
 def figures(judged: Sequence[Judged]) -> dict[str, float]:

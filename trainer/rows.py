@@ -30,7 +30,7 @@ class Row:
 def read_rows(source: Source, folder: Path) -> Iterator[Row]:
     """Yield a source's rows in order; raises ConfigError that names file and row, or the hub's id."""
     if source.hub:
-        yield from _from(source, source.hub, _hub(source))
+        yield from _from(source, source.hub, hub_rows(source.hub, source.split, source.revision))
         return
     path = folder / Path(source.path).expanduser()
     yield from _from(source, str(path), file_rows(path))
@@ -123,17 +123,20 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         raise ConfigError(f"{path}: not a Parquet file: {error}") from error
 
 
-def _hub(source: Source) -> Iterator[tuple[int, Any]]:
-    """Load a data set of the hub; it is cached, so a second run needs no network."""
+def hub_rows(hub: str, split: str, revision: str) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a data set of the hub, counted from 1; raises ConfigError, MissingExtra.
+
+    It is cached, so a second run needs no network.
+    """
     try:
         import datasets
     except ImportError:
         raise MissingExtra("datasets", "train", "reading data sets of the hub") from None
     try:
-        loaded = datasets.load_dataset(source.hub, split=source.split, revision=source.revision or None)
+        loaded = datasets.load_dataset(hub, split=split, revision=revision or None)
     except Exception as error:  # the hub's client raises of many kinds
         raise ConfigError(
-            f"data set '{source.hub}' cannot be had: {first_line(error)}; check the id and the network, "
+            f"data set '{hub}' cannot be had: {first_line(error)}; check the id and the network, "
             "log in with `hf auth login` if it is gated, or download it and name the file with `path:`"
         ) from error
     yield from enumerate(loaded, 1)

@@ -21,6 +21,8 @@ from fsmbot.vectors.store import COMMON_SCALE, FORMAT, VERSION
 from trainer.card import write_card
 from trainer.corpora import Corpus, read_texts, sentences
 from trainer.gate import train_gate
+from trainer.labelled import label, read_examples
+from trainer.pretrained import blend
 from trainer.terminal import say
 from trainer.vectors_config import Config, read_config
 
@@ -36,24 +38,28 @@ def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | No
     folder = data or config_path.parent / config.data
     out = out or Path("runs") / config.name
     texts = [_read(corpus, folder) for corpus in config.corpora]
-    words, rows, counts = _word2vec(texts, config)
+    examples = read_examples([config_path.parent / name for name in config.examples])
+    words, rows = _word2vec(texts, config)
+    if config.pretrained:
+        wanted = {word for side in examples.values() for text in side for word in words_of(text)}
+        words, rows = blend(words, rows, wanted, config.pretrained, folder)
     rarer = common(texts, config.corpora, words)
     vectors = WordVectors(words, quantize(rows), rarer / COMMON_SCALE)
-    _write_vectors(vectors, counts, rarer.tolist(), out)
-    train_gate(vectors, texts, config, out)
-    write_card(config, folder, out, seconds=time.monotonic() - started)
+    _write_vectors(vectors, rarer.tolist(), out)
+    train_gate(vectors, label(vectors, texts, examples, config), config, out)
+    write_card(config, config_path.parent, folder, out, seconds=time.monotonic() - started)
     say(f"wrote {out} in {time.monotonic() - started:.0f} s")
     return out
 
 
 def _read(corpus: Corpus, folder: Path) -> list[str]:
     texts = read_texts(corpus, folder)
-    say(f"read {len(texts):,} {corpus.side} texts of {corpus.path}")
+    say(f"read {len(texts):,} {corpus.side} texts of {corpus.name}")
     return texts
 
 
-def _word2vec(texts: list[list[str]], config: Config) -> tuple[list[str], NDArray[np.float32], list[int]]:
-    """Train, and return words by falling count, their vectors (words, size), and the counts."""
+def _word2vec(texts: list[list[str]], config: Config) -> tuple[list[str], NDArray[np.float32]]:
+    """Train, and return words by falling count and their vectors (words, size)."""
     try:
         from gensim.models import Word2Vec
     except ImportError:
@@ -72,8 +78,7 @@ def _word2vec(texts: list[list[str]], config: Config) -> tuple[list[str], NDArra
         model.train(corpus, total_examples=len(corpus), epochs=model.epochs, callbacks=[_epochs()])
     except RuntimeError as error:
         raise ConfigError(f"word2vec cannot train ({error}); lower min_count, add text") from error
-    words = list(model.wv.index_to_key)
-    return words, model.wv.vectors, [int(model.wv.get_vecattr(w, "count")) for w in words]
+    return list(model.wv.index_to_key), model.wv.vectors
 
 
 def _epochs() -> Any:
@@ -124,11 +129,11 @@ def quantize(rows: NDArray[np.float32]) -> NDArray[np.int8]:
     return small
 
 
-def _write_vectors(vectors: WordVectors, counts: list[int], rarer: list[int], out: Path) -> None:
+def _write_vectors(vectors: WordVectors, rarer: list[int], out: Path) -> None:
     import numpy as np
 
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / "vectors.npy", vectors.rows, allow_pickle=False)
     vocabulary = {"format": FORMAT, "version": VERSION, "words": vectors.words, "common": rarer}
-    text = json.dumps({**vocabulary, "counts": counts}, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":"))
     (out / "vocab.json").write_text(text + "\n", encoding="utf-8")

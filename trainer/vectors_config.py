@@ -8,7 +8,8 @@ import msgspec
 
 from fsmbot.errors import ConfigError, listed
 from fsmbot.yamltree import read_tree
-from trainer.corpora import Corpus, Side
+from trainer.corpora import Corpus
+from trainer.pretrained import Pretrained
 
 
 class Word2VecConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,14 +31,18 @@ class GateConfig(msgspec.Struct, forbid_unknown_fields=True):
     example_weight: how much one written example counts; a text of a corpus of 40,000 counts 1.
     """
 
-    prototypes: int = 48
-    epochs: int = 4
+    prototypes: int = 32
+    epochs: int = 10
     held_out: float = 0.1
-    example_weight: float = 18
+    example_weight: float = 12
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True):
-    """A vectors configuration; see trainer/configs/medical-vectors.yaml."""
+    """A vectors configuration; see trainer/configs/medical-vectors.yaml.
+
+    examples: files of labelled messages (`trainer/messages.py`) to learn from; judged: others, whose
+    figures stand in the card. Both are relative to the configuration.
+    """
 
     name: str
     corpora: list[Corpus]
@@ -46,7 +51,9 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     held_out: list[Corpus] = []
     word2vec: Word2VecConfig = msgspec.field(default_factory=Word2VecConfig)
     gate: GateConfig = msgspec.field(default_factory=GateConfig)
-    examples: dict[Side, list[str]] = {}
+    pretrained: Pretrained | None = None
+    examples: list[str] = []
+    judged: list[str] = []
 
 
 def read_config(path: Path) -> Config:

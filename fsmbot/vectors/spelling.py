@@ -27,10 +27,12 @@ class Speller:
     """Looks up misspelled words among `words`, which stand in order of falling frequency."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._buckets: dict[str, list[str]] = {}
+        # Words of one skeleton in one text: most skeletons have one word, which costs nothing then.
+        self._buckets: dict[str, str] = {}
         for word in words:
             if len(word) >= MIN_LETTERS:
-                self._buckets.setdefault(skeleton(word), []).append(word)
+                key = skeleton(word)
+                self._buckets[key] = f"{self._buckets[key]} {word}" if key in self._buckets else word
 
     def nearest(self, word: str) -> str | None:
         """Return the known word within one edit (two from six letters on), or None."""
@@ -38,7 +40,7 @@ class Speller:
             return None
         limit = 1 if len(word) < 6 else 2
         best, fewest = None, limit + 1
-        for known in self._buckets.get(skeleton(word), ()):
+        for known in self._buckets.get(skeleton(word), "").split():
             if abs(len(known) - len(word)) < fewest:
                 edits = edit_distance(word, known)
                 if edits < fewest:

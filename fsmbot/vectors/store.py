@@ -15,13 +15,15 @@ Only directions are kept, so int8 rows need no scale, and every read vector has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from fsmbot.errors import MissingExtra, VectorsError
+from fsmbot.vectors.files import BROKEN, broken, check_format, read_array
 from fsmbot.vectors.spelling import Speller, shorter_runs
 
 if TYPE_CHECKING:
@@ -40,18 +42,8 @@ SMOOTHING = 1e-3
 SPELLED = 15_000
 """How many of the first words a misspelled one may stand for; rarer ones are often misspelled."""
 
-_BROKEN = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    SyntaxError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)
-"""What numpy and json raise for a file that is not what it should be."""
+REMEMBERED = 1_000
+"""How many unknown words it is remembered of what they were meant to be."""
 
 
 class WordVectors:
@@ -75,6 +67,7 @@ class WordVectors:
         self.words, self.rows, self.folder = tuple(words), rows, folder
         self.weights: Floats = SMOOTHING / (SMOOTHING + np.asarray(common, dtype=np.float64))
         self._index = {word: i for i, word in enumerate(self.words)}
+        self._meant: dict[str, int | None] = {}
         _check_fit(self, str(folder or "word vectors"))
 
     @classmethod
@@ -110,15 +103,29 @@ class WordVectors:
         row = self._index.get(word)
         if row is not None:
             return row
+        if word not in self._meant:
+            if len(self._meant) >= REMEMBERED:
+                self._meant.clear()
+            self._meant[word] = self._guess(word)
+        return self._meant[word]
+
+    def _guess(self, word: str) -> int | None:
         for other in shorter_runs(word):
             if other in self._index:
                 return self._index[other]
         meant = self._speller.nearest(word)
         return None if meant is None else self._index[meant]
 
+    def find_each(self, words: Iterable[str]) -> list[int | None]:
+        """Return what `find` says of each word."""
+        found = list(map(self._index.get, words := list(words)))
+        if None in found:
+            found = [self.find(word) if row is None else row for word, row in zip(words, found, strict=True)]
+        return found
+
     def find_all(self, words: Iterable[str]) -> list[int]:
         """Return the rows of the words that are known."""
-        return [row for word in words if (row := self.find(word)) is not None]
+        return [row for row in self.find_each(words) if row is not None]
 
     def unit_rows(self, rows: Sequence[int]) -> Floats:
         """Return the vectors of these rows, each of length 1: (rows, dimensions), float64."""
@@ -166,18 +173,27 @@ class WordVectors:
         return Speller(self.words[:SPELLED])
 
 
+class _Vocabulary(msgspec.Struct):
+    """vocab.json; decoded into lists at once, it takes half the memory of a general reader."""
+
+    format: str
+    version: int
+    words: list[str]
+    common: list[Annotated[int, msgspec.Meta(ge=0)]]
+
+
 def _load_folder(folder: Path) -> WordVectors:
-    vocabulary = read_json(folder / "vocab.json", FORMAT, VERSION)
-    rows = read_array(folder / "vectors.npy", dimensions=2)
+    import numpy as np
+
+    path = folder / "vocab.json"
     try:
-        words, common = vocabulary["words"], vocabulary["common"]
-        if not all(isinstance(word, str) for word in words):
-            raise TypeError("'words' must hold text only")
-        if any(type(count) is not int or count < 0 for count in common):
-            raise TypeError("'common' must hold whole numbers, none below 0")
-        return WordVectors(words, rows, [n / COMMON_SCALE for n in common], folder=folder)
-    except (KeyError, TypeError) as error:
-        raise broken(folder / "vocab.json", error) from error
+        vocabulary = msgspec.json.decode(path.read_bytes(), type=_Vocabulary)
+        common = np.array(vocabulary.common, dtype=np.float64) / COMMON_SCALE
+    except BROKEN as error:
+        raise broken(path, error) from error
+    check_format(path, (vocabulary.format, vocabulary.version), (FORMAT, VERSION))
+    rows = read_array(folder / "vectors.npy", dimensions=2)
+    return WordVectors(vocabulary.words, rows, common, folder=folder)
 
 
 def _check_fit(vectors: WordVectors, where: str) -> None:
@@ -190,46 +206,3 @@ def _check_fit(vectors: WordVectors, where: str) -> None:
         )
     if len(vectors._index) != words:
         raise VectorsError(f"{where}: a word stands twice in the vocabulary; write the folder anew")
-
-
-def read_array(path: Path, *, dimensions: int) -> NDArray[Any]:
-    """Read a .npy file of finite numbers, never a pickle, never more than the file's own size.
-
-    Raises VectorsError.
-    """
-    from tokenize import TokenError  # numpy reads a header as Python text
-
-    import numpy as np
-
-    try:
-        # A memory map holds the header's shape against the file's size, before allocating.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if mapped.dtype not in (np.int8, np.float16, np.float32) or mapped.ndim != dimensions:
-            raise ValueError(f"found {mapped.ndim} dimensions of {mapped.dtype}")
-        array = np.array(mapped)
-        if array.dtype != np.int8 and not np.isfinite(array).all():
-            raise ValueError("it holds NaN or infinity")
-    except (*_BROKEN, TokenError) as error:
-        raise broken(path, error) from error
-    return array
-
-
-def read_json(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Read a JSON object that says its format and version. Raises VectorsError."""
-    try:
-        found = json.loads(path.read_bytes())
-    except _BROKEN as error:
-        raise broken(path, error) from error
-    says = (found.get("format"), found.get("version")) if isinstance(found, dict) else None
-    if says != (kind, version):
-        raise broken(path, f"expected a JSON object of format '{kind}' version {version}")
-    return dict(found)
-
-
-def broken(path: Path, reason: object) -> VectorsError:
-    """Return the error for a file that cannot be used, with the way out."""
-    said = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else reason
-    return VectorsError(
-        f"{path}: these word vectors cannot be read ({said}); restore the file, or write the "
-        "folder anew with `python -m trainer vectors --config trainer/configs/medical-vectors.yaml`"
-    )

@@ -13,6 +13,7 @@ MAX_LETTERS = 40
 
 # One character class and a separator outside it, so matching takes linear time on any text.
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 # What a contraction adds is dropped ("it's" -> "it", or "I'll" would read as "ill");
 # other apostrophes close up ("can't" -> "cant"), since patients often leave them out.
@@ -25,9 +26,14 @@ def words_of(text: str) -> list[str]:
     Unicode compatibility forms are folded (NFKC), so full-width letters and ligatures read as
     plain ones. Only a bounded sample of a long text is read: its start, middle and end.
     """
-    # Apostrophes first: NFKC turns the acute accent into a space and a combining mark.
-    plain = unicodedata.normalize("NFKC", sample(text).translate(_APOSTROPHES)).lower()
-    return [_close_up(word) for word in _WORD.findall(plain) if len(word) <= MAX_LETTERS]
+    text = sample(text)
+    if text.isascii():  # nothing to fold, and a plainer pattern: the same words in half the time
+        found = _ASCII_WORD.findall(text.replace("`", "'").lower())
+    else:
+        # Apostrophes first: NFKC turns the acute accent into a space and a combining mark.
+        plain = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES))
+        found = _WORD.findall(plain.lower())
+    return [_close_up(word) if "'" in word else word for word in found if len(word) <= MAX_LETTERS]
 
 
 def sample(text: str, limit: int = MAX_CHARS) -> str:
@@ -39,7 +45,5 @@ def sample(text: str, limit: int = MAX_CHARS) -> str:
 
 
 def _close_up(word: str) -> str:
-    if "'" not in word:
-        return word
     head, _, tail = word.rpartition("'")
     return (head if tail in _CONTRACTIONS else word).replace("'", "")

@@ -1,13 +1,20 @@
 """check_medical with the shipped vectors: what goes to the doctor and what does not."""
 
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsmbot.handlers.medical import check_medical, vectors
+from fsmbot.handlers.medical import SHIPPED, check_medical, vectors
 from fsmbot.turn import Turn
-from fsmbot.vectors import WordVectors
+from fsmbot.vectors import WordVectors, words_of
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +138,52 @@ def test_a_message_without_words_is_not_medical(shipped: WordVectors, text: str)
     assert shipped.gate.score(text).probability == 0.0
 
 
-def test_margins_do_not_hang_on_the_order_of_sums(shipped: WordVectors) -> None:
-    """Sums in another order, as other platforms make them, move no margin by more than 1e-9."""
-    rows = shipped.find_all(["my", "head", "hurts", "and", "nose", "runs"])
-    once, _ = shipped.gate.features(rows)
-    again, _ = shipped.gate.features(rows[::-1])
-    assert once[[0, 2, 3, 4]] == pytest.approx(again[[0, 2, 3, 4]], abs=1e-9)
+SCORES = """
+import json, sys
+from fsmbot.handlers.medical import vectors
+gate = vectors().gate
+print(json.dumps([gate.score(text).probability for text in json.load(sys.stdin)]))
+"""
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {"OPENBLAS_CORETYPE": "Prescott"},
+        {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "1"},
+        {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"},
+    ],
+)
+def test_another_processor_gives_the_same_scores(shipped: WordVectors, machine: dict[str, str]) -> None:
+    """Other kernels sum in another order, and other processors lack fast instructions: 1e-6 holds."""
+    with Path("tests/gate/tuned.csv").open() as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    expected = [shipped.gate.score(text).probability for text in texts]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCORES],
+        input=json.dumps(texts), env={**os.environ, **machine}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_score_follows_from_its_formula(shipped: WordVectors) -> None:
+    """Margins computed one by one from cosines, as the documentation tells it, are the same."""
+    gate, rows = shipped.gate, shipped.find_all(words_of("my nose keeps running and I'm tired of it"))
+    features, _ = gate.features(rows)
+    units, weight = shipped.unit_rows(rows), shipped.weights[rows]
+    blocks = np.load(SHIPPED / "prototypes.npy", allow_pickle=False).astype(float)
+    assert features[0] == pytest.approx(margin(weight @ units, blocks[0]), abs=1e-9)
+    alone = [margin(unit, blocks[1]) * w for unit, w in zip(units, weight, strict=True)]
+    rooted = np.vstack([0 * units[:1], units * np.sqrt(weight)[:, None], 0 * units[:1]])
+    around = [margin(rooted[i : i + 3].ravel(), np.hstack(blocks[2:])) for i in range(len(rows))]
+    for values, total, found in ((alone, weight.sum(), features[2:5]), (around, len(rows), features[5:])):
+        raised = np.exp(4 * np.array(values))
+        pooled = [np.log(raised.sum()) / 4, -np.log((1 / raised).sum()) / 4, sum(values) / total]
+        assert found == pytest.approx(pooled, abs=1e-6)
+
+
+def margin(vector: np.ndarray, prototypes: np.ndarray) -> float:
+    """Return the soft maximal cosine to the first half of the prototypes less that to the second."""
+    cosines = prototypes @ vector / np.linalg.norm(prototypes, axis=1) / np.linalg.norm(vector)
+    medical, everyday = np.exp(20 * cosines).reshape(2, -1).sum(1)
+    return float(np.log(medical / everyday) * 4 / 20)

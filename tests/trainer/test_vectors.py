@@ -32,8 +32,12 @@ def write_corpus(folder: Path) -> Path:
         "held_out": [{"path": "chats.txt", "side": "everyday"}],
         "word2vec": {"size": 12, "min_count": 2, "epochs": 20},
         "gate": {"prototypes": 4, "epochs": 3},
-        "examples": {"medical": ["fever"], "everyday": ["guitar"]},
+        "examples": ["messages.csv"],
+        "judged": ["messages.csv"],
     }
+    (folder / "messages.csv").write_text(
+        "label,text\nmedical,i have fever and cough\neveryday,we like guitar\n"
+    )
     path = folder / "tiny.yaml"
     path.write_text(json.dumps(config))  # JSON is YAML
     return path
@@ -78,22 +82,17 @@ def test_the_same_seed_gives_the_same_files(trained: Path, tmp_path: Path) -> No
 
 
 def test_training_and_scoring_compute_the_same_margins(trained: Path) -> None:
-    """The torch features that training descends on equal the numpy ones of the bot."""
+    """The torch features that training descends on equal the numpy ones of the bot, at any length."""
     import torch
 
-    from trainer.gate import pad, torch_features
+    from trainer.gate_features import Words, features, pad
 
     vectors = WordVectors.load(trained)
-    gate = vectors.gate
+    blocks = torch.tensor(np.load(trained / "prototypes.npy", allow_pickle=False), dtype=torch.float32)
     draw = random.Random(1)
-    rows = [[draw.randrange(len(vectors)) for _ in range(size)] for size in (1, 7, 8, 9, 13, 28)]
-    found = torch_features(
-        pad(rows),
-        torch.tensor(vectors.unit_rows(range(len(vectors))), dtype=torch.float32),
-        torch.tensor(vectors.weights, dtype=torch.float32),
-        torch.tensor(np.array([gate.messages, gate.words]), dtype=torch.float32),
-    )
-    expected = np.array([gate.features(row)[0] for row in rows])
+    rows = [[draw.randrange(len(vectors)) for _ in range(size)] for size in (1, 2, 7, 8, 9, 13, 28, 60)]
+    found = features(pad(rows), Words.of(vectors), [blocks[0], blocks[1], torch.hstack([*blocks[2:]])])
+    expected = np.array([vectors.gate.features(row)[0] for row in rows])
     assert found.numpy() == pytest.approx(expected, abs=1e-3)
 
 
@@ -103,6 +102,8 @@ def test_training_and_scoring_compute_the_same_margins(trained: Path) -> None:
         ({"corpora": []}, "needs both sides"),
         ({"sead": 1}, "sead"),
         ({"data": "nowhere"}, "--data"),
+        ({"corpora": [{"side": "medical"}, {"side": "everyday"}]}, "either `path`"),
+        ({"examples": ["nowhere.csv"]}, "nowhere.csv"),
         ({"word2vec": {"min_count": 10_000}}, "min_count"),
     ],
 )
@@ -132,3 +133,69 @@ def test_a_broken_corpus_names_its_line(
     told = capsys.readouterr().err
     assert "patients.jsonl.gz" in told
     assert said in told
+
+
+def write_pretrained(path: Path, *, header: bool) -> None:
+    """Write vectors in which words of one side point the same way, with a word that no corpus has."""
+    draw = np.random.default_rng(0)
+    centres = draw.normal(size=(2, 8))
+    words = [(word, 0) for word in [*SYMPTOMS, "vertigo"]] + [
+        (word, 1) for word in [*PASTIMES, "Chess", "opera"]
+    ]
+    words += [(word, 1) for word in ("we", "like", "a", "lot")] + [
+        (word, 0) for word in ("i", "have", "today")
+    ]
+    rows = [f"{word} {' '.join(map(str, centres[side] + draw.normal(size=8) / 3))}" for word, side in words]
+    path.write_text("\n".join([f"{len(rows)} 8", *rows] if header else rows) + "\n")
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_pretrained_vectors_bring_words_that_the_corpora_lack(tmp_path: Path, header: bool) -> None:
+    """A word of GloVe's or word2vec's file is known, near its like, and moves the score."""
+    path, out = write_corpus(tmp_path), tmp_path / "out"
+    write_pretrained(tmp_path / "vectors.txt", header=header)
+    blended = {"path": "vectors.txt", "words": 18, "components": 0}
+    blended |= {"source": "a test", "licence": "none"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pretrained": blended}))
+    (tmp_path / "messages.csv").write_text("label,text\nmedical,fever\neveryday,an opera\n")
+    assert main(["vectors", "--config", str(path), "--out", str(out)]) == 0
+    vectors = WordVectors.load(out)
+    assert vectors.similarity("vertigo", "nausea") > vectors.similarity("vertigo", "pizza")
+    assert vectors.gate.score("vertigo").probability > 0.5
+    assert "Chess" not in vectors  # the tokenizer makes no such word
+    assert "opera" in vectors  # beyond the first 18 words, but an example has it
+    assert "| vectors.txt" not in (out / "README.md").read_text()
+    assert "the first 18 words of vectors.txt (a test; none)" in (out / "README.md").read_text()
+
+
+def test_missing_pretrained_vectors_say_where_to_get_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the file, its source, and the way without it."""
+    path = write_corpus(tmp_path)
+    blended = {"path": "glove.txt", "source": "https://example.org/glove"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pretrained": blended}))
+    assert main(["vectors", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    for said in ("glove.txt", "https://example.org/glove", "leave out `pretrained`"):
+        assert said in told
+
+
+def test_a_corpus_may_be_a_data_set_of_the_hub(tmp_path: Path) -> None:
+    """`hub:` takes what `datasets` loads by id, here a local folder in the hub's layout."""
+    path, out, shelf = write_corpus(tmp_path), tmp_path / "out", tmp_path / "chats"
+    shelf.mkdir()
+    with (shelf / "train.jsonl").open("w") as file:
+        file.writelines(
+            json.dumps({"text": line}) + "\n" for line in (tmp_path / "chats.txt").read_text().split("\n")
+        )
+    config = json.loads(path.read_text())
+    config["corpora"][1] = {"hub": str(shelf), "fields": ["text"], "side": "everyday", "sample": 300}
+    path.write_text(json.dumps(config))
+    assert main(["vectors", "--config", str(path), "--out", str(out)]) == 0
+    assert WordVectors.load(out).gate.score("guitar and pizza").probability < 0.2
+
+
+def test_the_card_gives_the_figures_of_labelled_messages(trained: Path) -> None:
+    """`judged` files stand in the card, as evaluate-gate sees them."""
+    assert "| messages.csv | 2 | 1.000 | 1.000 | 1.000 | – |" in (trained / "README.md").read_text()
