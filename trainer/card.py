@@ -83,7 +83,7 @@ def _pretrained(config: Config) -> str:
     if blended is None:
         return "No pretrained vectors."
     return (
-        f"Blended with pretrained vectors: the first {blended.words:,} words of {blended.path} "
+        f"Blended with pretrained vectors: the first {blended.words:,} words of {Path(blended.path).name} "
         f"({blended.source}; {blended.licence}), weight {blended.weight}, "
         f"{blended.components} components taken out."
     )
