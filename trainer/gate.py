@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,13 +139,16 @@ def quantized(prototypes: list[NDArray[np.float64]]) -> NDArray[np.int8]:
 
 
 def calibration(gate: Gate, texts: Labelled) -> tuple[float, float]:
-    """Return by what to stretch and to shift the gate's log odds, to fit held-out texts (Platt)."""
+    """Return by what to stretch and to shift the gate's log odds, to fit held-out texts (Platt).
+
+    Here a text counts once, written example or not: the examples are harder than what people ask.
+    """
     import numpy as np
     from scipy.optimize import minimize
 
     if min((texts.y == side).sum() for side in (0, 1)) < FEWEST:
         return 1.0, 0.0
-    texts = balanced(texts)
+    texts = balanced(replace(texts, weight=np.ones_like(texts.weight)))
     logits = np.array([gate.features(row)[0] @ gate.weights + gate.bias for row in texts.rows])
     # Platt's targets: not quite 0 and 1, so that a few texts without a mistake prove no certainty.
     medical, everyday = texts.y.sum(), (1 - texts.y).sum()
