@@ -164,6 +164,15 @@ def test_a_pickle_is_never_read(tmp_path: Path) -> None:
         WordVectors.load(folder)
 
 
+def test_an_archive_in_place_of_an_array_is_refused(tmp_path: Path) -> None:
+    """numpy opens a zip of arrays under any name; that is no table of vectors."""
+    folder = write_folder(tmp_path / "zip")
+    with (folder / "vectors.npy").open("wb") as file:
+        np.savez(file, rows=ROWS)
+    with pytest.raises(VectorsError, match=r"vectors\.npy"):
+        WordVectors.load(folder)
+
+
 def test_nan_in_an_array_is_refused(tmp_path: Path) -> None:
     """Numbers that are none are a VectorsError, not a score of nan."""
     folder = write_folder(tmp_path / "nan")
@@ -173,7 +182,7 @@ def test_nan_in_an_array_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [None, {}, {"bias": "x"}, dict.fromkeys(
-    [*FEATURES, "bias"], float("inf"))])  # fmt: skip
+    [*FEATURES, "bias"], float("inf")), dict.fromkeys([*FEATURES, "bias"], 10**400)])  # fmt: skip
 def test_a_broken_gate_is_refused(tmp_path: Path, weights: object) -> None:
     """A gate.json without its nine finite weights is a VectorsError."""
     folder = write_folder(tmp_path / "gate")

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Corpus(msgspec.Struct, forbid_unknown_fields=True):
     split: str = "train"
     revision: str = ""
     fields: list[str] = []
-    sample: int = 0
+    sample: Annotated[int, msgspec.Meta(ge=0)] = 0
     skip: dict[str, list[str]] = {}
     strip: list[str] = []
     source: str = ""
@@ -50,11 +50,9 @@ class Corpus(msgspec.Struct, forbid_unknown_fields=True):
 
 def read_texts(corpus: Corpus, folder: Path) -> list[str]:
     """Return the corpus's texts, in order, empty ones left out. Raises ConfigError."""
-    if bool(corpus.path) == bool(corpus.hub):
-        raise ConfigError("a corpus needs either `path`, a file, or `hub`, the id of a data set")
     try:
         texts = [_strip(text, corpus.strip) for text in _texts(corpus, folder)]
-    except (OSError, EOFError, UnicodeError) as error:
+    except (OSError, EOFError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"corpus {folder / corpus.path} cannot be read ({error}); check `path`, or say --data FOLDER"
         ) from error

@@ -12,11 +12,12 @@ taken out first (Mu and Viswanath, "All-but-the-Top", ICLR 2018).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from fsmbot.errors import ConfigError, MissingExtra, first_line
+from fsmbot.text import safe_line
 from fsmbot.vectors import words_of
 from trainer.terminal import say
 
@@ -37,9 +38,9 @@ class Pretrained(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     path: str
-    words: int = 30_000
-    weight: float = 1.0
-    components: int = 2
+    words: Annotated[int, msgspec.Meta(ge=1)] = 30_000
+    weight: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    components: Annotated[int, msgspec.Meta(ge=0, le=20)] = 2
     source: str = ""
     licence: str = ""
 
@@ -54,7 +55,7 @@ def blend(
     """
     import numpy as np
 
-    others, theirs = _read(config, wanted, folder / Path(config.path).expanduser())
+    others, theirs = _read(config, wanted, pretrained_path(config, folder))
     place = {word: i for i, word in enumerate(others)}
     shared = [i for i, word in enumerate(words) if word in place]
     if len(shared) < rows.shape[1]:
@@ -76,6 +77,8 @@ def blend(
 
 def _read(config: Pretrained, wanted: set[str], path: Path) -> tuple[list[str], Matrix]:
     """Return words that our own tokenizer makes, and their cleaned vectors of length 1."""
+    import numpy as np
+
     try:
         from gensim.models import KeyedVectors
     except ImportError:
@@ -84,14 +87,33 @@ def _read(config: Pretrained, wanted: set[str], path: Path) -> tuple[list[str], 
         found = KeyedVectors.load_word2vec_format(
             path, no_header=_lacks_header(path), limit=8 * config.words, unicode_errors="replace"
         )
-    except (OSError, EOFError, ValueError) as error:
-        raise ConfigError(
-            f"pretrained vectors {path} cannot be read ({first_line(error)}); get them from "
-            f"{config.source or 'where they came from'}, or leave out `pretrained`"
-        ) from error
-    kept = [word for word in found.index_to_key if words_of(word) == [word]]
+    except (OSError, EOFError, ValueError, TypeError, MemoryError) as error:
+        raise _unreadable(config, path, first_line(error)) from error
+    kept = [word for word in found.index_to_key if word and words_of(word) == [word]]
     kept = kept[: config.words] + [word for word in kept[config.words :] if word in wanted]
-    return kept, _cleaned(found[kept].astype(float), config.components)
+    rows = found[kept].astype(float)
+    if not np.isfinite(rows).all():
+        raise _unreadable(config, path, "it holds NaN or infinity")
+    return kept, _cleaned(rows, config.components)
+
+
+def pretrained_path(config: Pretrained, folder: Path) -> Path:
+    """Return where the file is; raises ConfigError when it is not there."""
+    try:
+        path = folder / Path(config.path).expanduser()
+        if not path.is_file():
+            raise _unreadable(config, path, "there is no such file")
+    except (RuntimeError, ValueError) as error:
+        raise _unreadable(config, Path(config.path), first_line(error)) from error
+    return path
+
+
+def _unreadable(config: Pretrained, path: Path, reason: str) -> ConfigError:
+    """Return the error for a file that cannot be used, with the way out."""
+    source = f"get them from {config.source}" if config.source else "check `path`"
+    return ConfigError(
+        f"pretrained vectors {path} cannot be read ({safe_line(reason)}); {source}, or leave out `pretrained`"
+    )
 
 
 def _lacks_header(path: Path) -> bool:

@@ -22,7 +22,8 @@ from trainer.card import write_card
 from trainer.corpora import Corpus, read_texts, sentences
 from trainer.gate import train_gate
 from trainer.labelled import label, read_examples
-from trainer.pretrained import blend
+from trainer.messages import read_messages
+from trainer.pretrained import blend, pretrained_path
 from trainer.terminal import say
 from trainer.vectors_config import Config, read_config
 
@@ -37,9 +38,10 @@ def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | No
     config = read_config(config_path)
     folder = data or config_path.parent / config.data
     out = out or Path("runs") / config.name
+    _check_files(config, config_path.parent, folder, out)
     texts = [_read(corpus, folder) for corpus in config.corpora]
     examples = read_examples([config_path.parent / name for name in config.examples])
-    words, rows = _word2vec(texts, config)
+    words, rows = _word2vec([*texts, *examples.values()], config)
     if config.pretrained:
         wanted = {word for side in examples.values() for text in side for word in words_of(text)}
         words, rows = blend(words, rows, wanted, config.pretrained, folder)
@@ -50,6 +52,19 @@ def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | No
     write_card(config, config_path.parent, folder, out, seconds=time.monotonic() - started)
     say(f"wrote {out} in {time.monotonic() - started:.0f} s")
     return out
+
+
+def _check_files(config: Config, beside: Path, folder: Path, out: Path) -> None:
+    """Raise ConfigError for what would otherwise be missed only after the work."""
+    if config.pretrained:
+        pretrained_path(config.pretrained, folder)
+    for name in config.judged:
+        for _ in read_messages(beside / name):
+            pass
+    for corpus in config.held_out:
+        read_texts(corpus, folder)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder with --out")
 
 
 def _read(corpus: Corpus, folder: Path) -> list[str]:

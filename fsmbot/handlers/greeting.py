@@ -7,6 +7,7 @@ so a question or a complaint after the greeting is never swallowed.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,15 @@ MAX_CHARS = 120
 PHRASES = Path(__file__).parent.parent / "assets" / "greetings.yaml"
 """What counts as a greeting; anybody can add to it."""
 
-WAVES = frozenset("\U0001f44b\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff !.")
-"""A waving hand in every colour, and what may stand beside it."""
+WAVE = "\U0001f44b"
+FRIENDLY = frozenset(
+    WAVE + "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff\ufe0f\u200d"
+    "\U0001f600\U0001f601\U0001f603\U0001f604\U0001f60a\U0001f642\U0001f917\U0001f64f\U0001f44d\u2764\u263a"
+)
+"""A waving hand in every colour, smiles, thanks: symbols that say nothing of their own."""
+_SUBSTANCE = re.compile(r"\d|:'?-?[(/\\[]")
+"""A digit, or a sad face."""
+_ASCII = dict.fromkeys(range(128))
 
 _RUNS = re.compile(r"(.)\1+")
 
@@ -53,8 +61,12 @@ def check_greeting(turn: Turn) -> Literal["greeting", "other"]:
 
 def is_greeting(text: str) -> bool:
     """Return whether greeting phrases, and words that go with them, make up the whole text."""
-    if len(text) > MAX_CHARS or any(letter.isdigit() for letter in text):
+    if len(text) > MAX_CHARS or _SUBSTANCE.search(text) or any(map(_is_telling, text.translate(_ASCII))):
         return False
-    if "\U0001f44b" in text and set(text) <= WAVES:
-        return True
-    return _book().greets(_plain_words(text))
+    words = _plain_words(text)
+    return _book().greets(words) if words else WAVE in text
+
+
+def _is_telling(letter: str) -> bool:
+    """Say whether a symbol, such as a face with a thermometer, means something."""
+    return unicodedata.category(letter) == "So" and letter not in FRIENDLY

@@ -23,9 +23,13 @@ BROKEN = (
     OverflowError,
     MemoryError,
     RecursionError,
+    AttributeError,
     msgspec.DecodeError,
 )
 """What numpy and readers of JSON raise for a file that is not what it should be."""
+
+LARGEST = 1e6
+"""Entries of vectors are far smaller; squares of larger ones would overflow."""
 
 
 def read_array(path: Path, *, dimensions: int) -> NDArray[Any]:
@@ -43,8 +47,8 @@ def read_array(path: Path, *, dimensions: int) -> NDArray[Any]:
         if mapped.dtype not in (np.int8, np.float16, np.float32) or mapped.ndim != dimensions:
             raise ValueError(f"found {mapped.ndim} dimensions of {mapped.dtype}")
         array = np.array(mapped)
-        if array.dtype != np.int8 and not np.isfinite(array).all():
-            raise ValueError("it holds NaN or infinity")
+        if array.dtype != np.int8 and not float(np.abs(array).max(initial=0)) < LARGEST:
+            raise ValueError("it holds NaN, infinity or numbers too large for a vector")
     except (*BROKEN, TokenError) as error:
         raise broken(path, error) from error
     return array
@@ -73,4 +77,4 @@ def broken(path: Path, reason: object) -> VectorsError:
 def check_format(path: Path, found: object, expected: tuple[str, int]) -> None:
     """Raise VectorsError unless format and version are as expected."""
     if found != expected:
-        raise broken(path, "expected a JSON object of format '{}' version {}".format(*expected))
+        raise broken(path, f"expected a JSON object of format and version {expected}, found {found}")

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsmbot.vectors.files import broken, read_array, read_json
+from fsmbot.vectors.files import LARGEST, broken, read_array, read_json
 from fsmbot.vectors.prototypes import EVERYDAY, MEDICAL
 from fsmbot.vectors.tokens import words_of
 
@@ -52,7 +52,8 @@ class Score:
 class Gate:
     """Scores messages over one set of vectors.
 
-    prototypes: (5, 2K, dimensions), int8: one block for each of PARTS; the first K are medical.
+    prototypes: (5, 2K, dimensions), int8 as training writes them: one block for each of PARTS; the
+    first K are medical.
     weights: one for each of FEATURES, and "bias".
     """
 
@@ -133,6 +134,6 @@ def _read_weights(path: Path, settings: dict[str, Any]) -> dict[str, float]:
     names = {*FEATURES, "bias"}
     if not isinstance(weights, dict) or set(weights) != names:
         raise broken(path, f"'weights' must give {', '.join(sorted(names))}")
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in weights.values()):
-        raise broken(path, "'weights' must be finite numbers")
+    if not all(type(value) in (int, float) and abs(value) < LARGEST for value in weights.values()):
+        raise broken(path, f"'weights' must be numbers below {LARGEST:g}")
     return weights

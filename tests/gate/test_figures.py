@@ -1,6 +1,7 @@
 """The shipped gate keeps its figures on the labelled messages of this folder.
 
-`tuned.csv` helped to choose the method; `unseen.csv` did not, and nothing was learned from either.
+`tuned.csv` helped to choose the method; `unseen.csv` did not. Greetings aside ("hello" is "hello"), nothing
+was learned from either.
 """
 
 from pathlib import Path

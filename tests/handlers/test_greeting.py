@@ -15,7 +15,7 @@ namaste|hola|bonjour|salaam|assalamu alaikum|konnichiwa|aloha|ciao|привет|
 how are you|how are you doing today?|hi, how's it going?|hello how r u|how do you do|hi hi hi
 thanks|thank you so much doctor|thx|many thanks|cheers mate|bye|goodbye!|see you later|good night
 take care|have a nice day|nice to meet you|hello 👋|hi :)|ok thanks bye
-👋|👋🏽!|you ok?|gd morning|talk to you tomorrow
+👋|👋🏽!|👋️|👋?|hi 🙂|you ok?|gd morning|talk to you tomorrow
 """.replace("\n", "|")
     .strip("|")
     .split("|")
@@ -26,7 +26,9 @@ hi, my chest hurts|hello doctor I have a fever|hey can you help me|good morning,
 thanks, but what about the dose|how are you supposed to treat a burn|how do you do a tourniquet
 good evening doc my head is killing me|hi 39.5|bye bye to my knee, it is broken|morning sickness
 what's up with my rash|have a nice day cream for rashes|good night sleep is impossible for me
-hi what is the weather|doctor|ok|computer||   |!!!|! .|👋 🤒|I took pills, goodbye
+hi what is the weather|doctor|ok|computer||   |!!!|! .|👋 🤒|
+hello 😷|hi :'(|hello 💔|nurse, are you there|anyone there, please|what is happening|i need to go|
+I took pills, goodbye
 goodbye world I am ending it
 hello I can't breathe|hey u there? i feel dizzy|thank you, next question: ibuprofen
 """.replace("\n", "|").split("|")

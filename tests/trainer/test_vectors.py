@@ -31,7 +31,7 @@ def write_corpus(folder: Path) -> Path:
         ],
         "held_out": [{"path": "chats.txt", "side": "everyday"}],
         "word2vec": {"size": 12, "min_count": 2, "epochs": 20},
-        "gate": {"prototypes": 4, "epochs": 3},
+        "gate": {"prototypes": 4, "epochs": 15},
         "examples": ["messages.csv"],
         "judged": ["messages.csv"],
     }
@@ -54,8 +54,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_folder_scores_messages(trained: Path) -> None:
     """What the command writes, `WordVectors.load` reads, and its gate has learned the sides."""
     gate = WordVectors.load(trained).gate
-    assert gate.score("fever and cough").probability > 0.8
-    assert gate.score("guitar and pizza").probability < 0.2
+    assert gate.score("i have fever and cough").probability > 0.8
+    assert gate.score("we like guitar and pizza").probability < 0.2
 
 
 def test_the_card_names_corpora_parameters_and_figures(trained: Path) -> None:
@@ -105,6 +105,13 @@ def test_training_and_scoring_compute_the_same_margins(trained: Path) -> None:
         ({"corpora": [{"side": "medical"}, {"side": "everyday"}]}, "either `path`"),
         ({"examples": ["nowhere.csv"]}, "nowhere.csv"),
         ({"word2vec": {"min_count": 10_000}}, "min_count"),
+        ({"word2vec": {"window": 0}}, "word2vec.window"),
+        ({"gate": {"prototypes": -1}}, "gate.prototypes"),
+        ({"gate": {"held_out": 1.0}}, "gate.held_out"),
+        ({"seed": -1}, "seed"),
+        ({"judged": ["nowhere.csv"]}, "nowhere.csv"),
+        ({"pretrained": {"path": "~nobody-of-this-name/x.txt"}}, "leave out `pretrained`"),
+        ({"pretrained": {"path": "patients.jsonl.gz"}}, "leave out `pretrained`"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -181,6 +188,21 @@ def test_missing_pretrained_vectors_say_where_to_get_them(
         assert said in told
 
 
+@pytest.mark.parametrize("line", ["fever nan 1", "fever 1", "9999999999 9999999999", ""])
+def test_broken_pretrained_vectors_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """NaN, a short row, a header that promises the moon, nothing at all: one line, no traceback."""
+    path = write_corpus(tmp_path)
+    words = [*SYMPTOMS, *PASTIMES]
+    (tmp_path / "v.txt").write_text("\n".join([line, *(f"{w} 0.5 {i}" for i, w in enumerate(words))]))
+    if not line:
+        (tmp_path / "v.txt").write_text("")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pretrained": {"path": "v.txt"}}))
+    assert main(["vectors", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "v.txt" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
 def test_a_corpus_may_be_a_data_set_of_the_hub(tmp_path: Path) -> None:
     """`hub:` takes what `datasets` loads by id, here a local folder in the hub's layout."""
     path, out, shelf = write_corpus(tmp_path), tmp_path / "out", tmp_path / "chats"
@@ -193,7 +215,7 @@ def test_a_corpus_may_be_a_data_set_of_the_hub(tmp_path: Path) -> None:
     config["corpora"][1] = {"hub": str(shelf), "fields": ["text"], "side": "everyday", "sample": 300}
     path.write_text(json.dumps(config))
     assert main(["vectors", "--config", str(path), "--out", str(out)]) == 0
-    assert WordVectors.load(out).gate.score("guitar and pizza").probability < 0.2
+    assert WordVectors.load(out).gate.score("we like guitar and pizza").probability < 0.2
 
 
 def test_the_card_gives_the_figures_of_labelled_messages(trained: Path) -> None:
