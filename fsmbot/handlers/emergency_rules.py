@@ -46,19 +46,20 @@ class Rules:
     rules: Sequence[tuple[Category, str, Rule]]
 
     def candidates(self, words: Iterable[str]) -> list[tuple[Category, str, Rule]]:
-        """Return the rules that may fire: those with a phrase whose longest word is among these words."""
-        found: set[int] = set()
+        """Return the rules that may fire: of each part a phrase's longest word is among these words."""
+        present: set[int] = set()
         for word in set(words):
-            found |= self._anchored(word)
-        return [self.rules[i] for i in sorted(found)]
+            present |= self._parts_with(word)
+        some = chain.from_iterable(self._by_rarest.get(part, ()) for part in present)
+        return [self.rules[i] for i in sorted(some) if self._parts[i] <= present]
 
-    def _anchored(self, word: str) -> frozenset[int]:
+    def _parts_with(self, word: str) -> frozenset[int]:
         if word not in self._met:
             if len(self._met) >= MET:
                 self._met.clear()
             stems = (word[:size] + "*" for size in range(len(word) + 1))
-            self._met[word] = self._anchors.get(word, frozenset()).union(
-                *(self._anchors.get(stem, frozenset()) for stem in stems)
+            self._met[word] = self._by_word.get(word, frozenset()).union(
+                *(self._by_word.get(stem, frozenset()) for stem in stems)
             )
         return self._met[word]
 
@@ -69,17 +70,32 @@ class Rules:
 
     @cached_property
     def _met(self) -> dict[str, frozenset[int]]:
-        """What `_anchored` found for the words of recent messages."""
+        """What `_parts_with` found for the words of recent messages."""
         return {}
 
     @cached_property
-    def _anchors(self) -> dict[str, frozenset[int]]:
-        """The rules by the longest word, or stem, of each phrase of their rarest part."""
-        anchors: dict[str, set[int]] = {}
+    def _parts(self) -> list[frozenset[int]]:
+        """The parts of each rule, by their identity: the rules keep every part alive."""
+        return [frozenset(map(id, chain.from_iterable(rule))) for _, _, rule in self.rules]
+
+    @cached_property
+    def _by_word(self) -> dict[str, frozenset[int]]:
+        """The parts by the longest word, or stem, of each of their phrases."""
+        found: dict[str, set[int]] = {}
+        for _, _, rule in self.rules:
+            for part in chain.from_iterable(rule):
+                for phrase in part:
+                    found.setdefault(max(phrase, key=len), set()).add(id(part))
+        return {word: frozenset(parts) for word, parts in found.items()}
+
+    @cached_property
+    def _by_rarest(self) -> dict[int, list[int]]:
+        """The rules by their rarest part."""
+        found: dict[int, list[int]] = {}
         for i, (_, _, rule) in enumerate(self.rules):
-            for phrase in min(chain.from_iterable(rule), key=_commonness):
-                anchors.setdefault(max(phrase, key=len), set()).add(i)
-        return {word: frozenset(found) for word, found in anchors.items()}
+            rarest = min(chain.from_iterable(rule), key=_commonness)
+            found.setdefault(id(rarest), []).append(i)
+        return found
 
 
 def _commonness(part: Part) -> tuple[int, int]:
