@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from math import isnan
 from pathlib import Path
 
 import msgspec
 
 from fsmbot.vectors import WordVectors
-from trainer.corpora import Corpus, read_texts
+from trainer.corpora import Corpus, Side, read_texts
 from trainer.gate import recall
-from trainer.gate_report import figures, judge
-from trainer.labelled import read_examples
+from trainer.gate_report import figures, judge, number
 from trainer.terminal import say
 from trainer.vectors_config import Config
 
@@ -53,7 +51,9 @@ truth.
 """
 
 
-def write_card(config: Config, beside: Path, data: Path, out: Path, *, seconds: float) -> None:
+def write_card(
+    config: Config, examples: dict[Side, list[str]], beside: Path, data: Path, out: Path, *, seconds: float
+) -> None:
     """Measure the folder on the held-out corpora and labelled messages, and write its README.md.
 
     beside: the configuration's folder. data: the corpora's folder.
@@ -62,7 +62,7 @@ def write_card(config: Config, beside: Path, data: Path, out: Path, *, seconds: 
     card = _CARD.format(
         name=config.name, words=len(vectors), dimensions=vectors.dimensions, seed=config.seed,
         corpora="\n".join(_corpus_row(corpus) for corpus in config.corpora),
-        examples=_examples(config, beside), pretrained=_pretrained(config),
+        examples=_examples(config, examples), pretrained=_pretrained(config),
         word2vec=_settings(config.word2vec), gate=_settings(config.gate), seconds=seconds,
         figures="\n".join(_figure_row(vectors, corpus, data) for corpus in config.held_out),
         judged=_judged(config, beside, vectors),
@@ -70,11 +70,10 @@ def write_card(config: Config, beside: Path, data: Path, out: Path, *, seconds: 
     (out / "README.md").write_text(card, encoding="utf-8")
 
 
-def _examples(config: Config, beside: Path) -> str:
+def _examples(config: Config, examples: dict[Side, list[str]]) -> str:
     if not config.examples:
         return "No written examples."
-    sides = read_examples([beside / name for name in config.examples])
-    counts = ", ".join(f"{len(texts):,} {side}" for side, texts in sides.items())
+    counts = ", ".join(f"{len(texts):,} {side}" for side, texts in examples.items())
     return f"Written examples ({', '.join(config.examples)}): {counts}."
 
 
@@ -96,7 +95,7 @@ def _judged(config: Config, beside: Path, vectors: WordVectors) -> str:
     rows = []
     for name in config.judged:
         judged = judge(beside / name, vectors, 0.5)
-        found = " | ".join("–" if isnan(value) else f"{value:.3f}" for value in figures(judged).values())
+        found = " | ".join(map(number, figures(judged).values()))
         say(f"{name}: {found}")
         rows.append(f"| {Path(name).name} | {len(judged)} | {found} |")
     columns = ["file", "messages", *figures([])]

@@ -100,7 +100,7 @@ def _fit(vectors: WordVectors, texts: Labelled, config: Config) -> tuple[NDArray
             fade.step()
         say(f"gate epoch {epoch + 1} of {config.gate.epochs}: loss {total / len(y):.4f}")
     found = dict(zip((*FEATURES, "bias"), weights.tolist(), strict=True))
-    return quantized([part.detach().double().numpy() for part in prototypes]), found
+    return _in_blocks([part.detach().double().numpy() for part in prototypes]), found
 
 
 def _batches(padded: torch.Tensor, draw: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -126,16 +126,24 @@ def _drop(rows: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
     return kept.gather(1, torch.sort((kept < 0).int(), dim=1, stable=True).indices)
 
 
-def quantized(prototypes: list[NDArray[np.float64]]) -> NDArray[np.int8]:
-    """Return prototypes as int8, each scaled by its largest entry, in five blocks (5, 2K, dimensions).
+def _in_blocks(prototypes: list[NDArray[np.float64]]) -> NDArray[np.int8]:
+    """Return prototypes as int8, in five blocks (5, 2K, dimensions).
 
     prototypes: of stretches and words (2K, dimensions), of words in context (2K, 3 x dimensions).
     """
     import numpy as np
 
-    rounded = [np.round(part / np.abs(part).max(1, keepdims=True) * 127) for part in prototypes]
-    stretch, word, context = rounded
-    return np.array([stretch, word, *np.hsplit(context, 3)]).astype(np.int8)
+    stretch, word, context = map(quantize, prototypes)
+    return np.array([stretch, word, *np.hsplit(context, 3)])
+
+
+def quantize(rows: NDArray[Any]) -> NDArray[np.int8]:
+    """Return rows as int8, each scaled by its largest entry: directions stay, lengths go."""
+    import numpy as np
+
+    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)
+    small: NDArray[np.int8] = np.round(rows / largest * 127).astype(np.int8)
+    return small
 
 
 def calibration(gate: Gate, texts: Labelled) -> tuple[float, float]:

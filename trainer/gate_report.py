@@ -152,12 +152,13 @@ def table(sets: Sequence[tuple[str, Sequence[Judged]]]) -> str:
     lines = [f"{'set':<{width}} " + " ".join(f"{name:>11}" for name in names)]
     for name, (_, judged) in zip(shown, sets, strict=True):
         found = figures(judged)
-        cells = [f"{len(judged):>11,}", *(f"{_number(found[key]):>11}" for key in names[1:])]
+        cells = [f"{len(judged):>11,}", *(f"{number(found[key]):>11}" for key in names[1:])]
         lines.append(f"{name:<{width}} " + " ".join(cells))
     return "\n".join(lines)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a figure as tables show it; a dash where there is nothing to measure."""
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 

@@ -60,7 +60,8 @@ def blend(
     shared = [i for i, word in enumerate(words) if word in place]
     if len(shared) < rows.shape[1]:
         raise ConfigError(f"{config.path}: only {len(shared)} of its words occur in the corpora")
-    new = [i for i, word in enumerate(others) if word not in set(words)]
+    known = set(words)
+    new = [i for i, word in enumerate(others) if word not in known]
     ours, matched = _unit(rows.astype(float)), theirs[[place[words[i]] for i in shared]]
     left = np.vstack([ours, theirs[new] @ _linear_map(matched, ours[shared])])
     right = np.vstack([ours @ _linear_map(ours[shared], matched), theirs[new]])

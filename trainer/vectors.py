@@ -20,7 +20,7 @@ from fsmbot.vectors import WordVectors, words_of
 from fsmbot.vectors.store import COMMON_SCALE, FORMAT, VERSION
 from trainer.card import write_card
 from trainer.corpora import Corpus, read_texts, sentences
-from trainer.gate import train_gate
+from trainer.gate import quantize, train_gate
 from trainer.labelled import label, read_examples
 from trainer.messages import read_messages
 from trainer.pretrained import blend, pretrained_path
@@ -49,7 +49,7 @@ def train_vectors(config_path: Path, *, out: Path | None = None, data: Path | No
     vectors = WordVectors(words, quantize(rows), rarer / COMMON_SCALE)
     _write_vectors(vectors, rarer.tolist(), out)
     train_gate(vectors, label(vectors, texts, examples, config), config, out)
-    write_card(config, config_path.parent, folder, out, seconds=time.monotonic() - started)
+    write_card(config, examples, config_path.parent, folder, out, seconds=time.monotonic() - started)
     say(f"wrote {out} in {time.monotonic() - started:.0f} s")
     return out
 
@@ -133,15 +133,6 @@ def common(texts: list[list[str]], corpora: list[Corpus], words: list[str]) -> N
     rarer = np.minimum(*(np.mean(shares, axis=0) for shares in sides.values()))
     rounded: NDArray[np.int64] = np.round(rarer * COMMON_SCALE).astype(np.int64)
     return rounded
-
-
-def quantize(rows: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Return rows as int8, each scaled by its largest entry: directions stay, lengths go."""
-    import numpy as np
-
-    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)
-    small: NDArray[np.int8] = np.round(rows / largest * 127).astype(np.int8)
-    return small
 
 
 def _write_vectors(vectors: WordVectors, rarer: list[int], out: Path) -> None:

@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Literal
 
-from fsmbot.handlers.emergency_rules import Part, Phrase, Rules, read_rules
+from fsmbot.handlers.emergency_rules import Part, Rules, read_rules
+from fsmbot.handlers.phrasebook import Phrase
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 

@@ -8,13 +8,12 @@ from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 
-from fsmbot.handlers.phrasebook import read
+from fsmbot.handlers.phrasebook import Phrase, read
 
 RULES = Path(__file__).parent.parent / "assets" / "emergency.yaml"
 MET = 10_000
-"""How many words it is remembered of which rules they may set off."""
+"""How many words it is remembered of which parts of rules they may belong to."""
 
-Phrase = tuple[str, ...]
 Part = tuple[Phrase, ...]
 """Any one of these phrases; the parts that name the same list are the same object."""
 Rule = tuple[tuple[Part, ...], ...]

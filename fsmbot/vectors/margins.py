@@ -28,8 +28,6 @@ WINDOW, STRIDE = 8, 4
 """A stretch is WINDOW words in a row; the next one starts STRIDE words later."""
 LIGHTEST = 0.3
 """Words that weigh less than this together are not made up for in their mean."""
-
-
 TINY = 1e-24
 """Keeps a vector of zeros from being divided by zero."""
 
@@ -99,7 +97,6 @@ class Weights:
     """
 
     def __init__(self, values: Floats) -> None:
-        self.values = values
         by_kind = values[2:].reshape(2, 3).T
         self._extremes, self._mean = by_kind[:2].copy(), by_kind[2].copy()
 
