@@ -69,7 +69,7 @@ def _converse(flow: Flow, resources: Mapping[str, Any] | None, source: BinaryIO,
         elif not line.strip():
             writer.refuse(EMPTY)
         else:
-            if _ended(session):
+            if _ended(session) and flow.spoken(line) is None:
                 session = Session(flow, resources)
             whole &= _play(lambda text=line, now=session: now.send(text), writer)  # type: ignore[misc]
     return 0 if whole else 1

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsmbot.errors import FsmbotError
+from fsmbot.errors import FlowError, FsmbotError
 from fsmbot.text import safe
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except FsmbotError as error:
-        print(safe(str(error)), file=sys.stderr)
+        print(safe(_told(error)), file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         return 130
@@ -47,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         print(safe(f"fsmbot: input or output failed: {error}"), file=sys.stderr)
         return 1
+
+
+def _told(error: FsmbotError) -> str:
+    """Return an error's message; a flow's mistakes with the lines where they stand."""
+    return error.pointed() if isinstance(error, FlowError) else str(error)
 
 
 def _drop_output() -> None:
@@ -168,15 +173,13 @@ def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
 
 def _check(options: argparse.Namespace) -> int:
     """Report the mistakes of every file named."""
-    from fsmbot.errors import FlowError
-
     code = 0
     for path in options.flows:
         try:
             flow = _load(options, path)
             print(safe(f"{path}: ok, {len(flow.nodes)} nodes"))
         except FlowError as error:
-            print(safe(str(error)), file=sys.stderr)
+            print(safe(_told(error)), file=sys.stderr)
             code = WRONG
     return code
 

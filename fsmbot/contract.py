@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -36,11 +37,24 @@ RESERVED_KEYS = (
 END = "end"
 """The target that finishes a conversation; no node or handler may take this name."""
 
+OTHER = "other"
+"""The outcome of a handler with `outcomes_of` when none of the keys fits."""
+
+Text = Annotated[str, msgspec.Meta(extra={"filled": True})]
+"""The type of a setting whose `{name}` is filled from memory, by `fsmbot.fill`; its names are checked."""
+
+Remembered = Annotated[str, msgspec.Meta(extra={"remembered": True})]
+"""The type of a setting that is a name in memory; the name is checked."""
+
+Remembers = Annotated[str, msgspec.Meta(extra={"remembers": True})]
+"""The type of a setting that is the name under which the handler remembers something."""
+
 _STREAMS = (
     collections.abc.Generator,
     collections.abc.Iterator,
     collections.abc.Iterable,
 )
+_EXPLAINS = re.compile(r"(\w+): (.+)")
 _CONTRACT = (
     "a handler is `def name(turn, resource, *, setting: type = default)`, annotated "
     '`-> Iterator[str]` (it yields what it says), `-> Literal["a", "b"]` (it returns where to go), '
@@ -50,21 +64,46 @@ _CONTRACT = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One keyword-only parameter: its type, and its default unless it is required."""
+    """One keyword-only parameter: its type, and its default unless it is required.
+
+    help: what the docstring says of it.
+    """
 
     name: str
     type: Any
     required: bool
     default: Any = None
+    help: str = ""
+
+    def marked(self, mark: str) -> bool:
+        """Return whether the type is, or holds, one with this mark: filled, remembered or remembers."""
+        return _marked(self.type, mark)
 
     def convert(self, value: object) -> Any:
         """Return `value` checked against the type; raises msgspec.ValidationError."""
-        return msgspec.convert(value, self.type, dec_hook=_to_path)
+        return convert(value, self.type)
+
+
+def bare(annotation: Any) -> Any:
+    """Return the class behind an annotation: dict for Annotated[dict[str, int], ...]."""
+    while typing.get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
+    return typing.get_origin(annotation) or annotation
+
+
+def _marked(annotation: Any, mark: str) -> bool:
+    metas = getattr(annotation, "__metadata__", ())
+    if any(isinstance(m, msgspec.Meta) and (m.extra or {}).get(mark) for m in metas):
+        return True
+    return any(_marked(part, mark) for part in typing.get_args(annotation))
 
 
 @dataclass(frozen=True)
 class Handler:
-    """What the engine, the loader and the schema need to know of a handler."""
+    """What the engine, the loader and the schema need to know of a handler.
+
+    outcomes_of: the setting whose keys are the outcomes, beside `other`; "" where the Literal tells.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -74,6 +113,13 @@ class Handler:
     outcomes: tuple[str, ...]
     resources: tuple[str, ...]
     settings: Mapping[str, Setting]
+    outcomes_of: str = ""
+
+    def outcomes_with(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the outcomes of a node that gives the handler these settings."""
+        if not self.outcomes_of:
+            return self.outcomes
+        return (*settings.get(self.outcomes_of, ()), OTHER)
 
     @property
     def summary(self) -> str:
@@ -84,6 +130,11 @@ class Handler:
     def place(self) -> str:
         """Where the function stands, for messages."""
         return place_of(self.function)
+
+
+def convert(value: object, annotation: Any) -> Any:
+    """Return plain data checked against a setting's type; raises msgspec.ValidationError."""
+    return msgspec.convert(value, annotation, dec_hook=_to_path)
 
 
 def _to_path(wanted: type, value: object) -> Path:
@@ -101,7 +152,20 @@ def setting_schema(annotation: Any) -> dict[str, Any]:
             return {"type": "string", "format": "path"}
         raise NotImplementedError
 
-    return msgspec.json.schema(annotation, schema_hook=hook)
+    schema = msgspec.json.schema(annotation, schema_hook=hook)
+    definitions = schema.pop("$defs", {})
+    return _inlined(schema, definitions)  # type: ignore[no-any-return]
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Put definitions where they are referred to, as the schema becomes part of a larger one."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(item, definitions) for key, item in schema.items()}
 
 
 def place_of(function: Callable[..., Any]) -> str:
@@ -112,7 +176,12 @@ def place_of(function: Callable[..., Any]) -> str:
 
 
 def read_handler(
-    function: Callable[..., Any], name: str, *, listens: bool = False, pure: bool = False
+    function: Callable[..., Any],
+    name: str,
+    *,
+    listens: bool = False,
+    pure: bool = False,
+    outcomes_of: str = "",
 ) -> Handler:
     """Read a function as a handler; raises RegistrationError that shows signature and contract."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -124,10 +193,24 @@ def read_handler(
         raise refusal(function, "its first parameter must be the turn")
     resources = tuple(_resource(function, p) for p in parameters[1:] if p.kind != p.KEYWORD_ONLY)
     settings = read_settings(function)
-    streams, outcomes = _read_return(function)
-    if listens and outcomes:
-        raise refusal(function, "a listening handler has one way out, so it returns no Literal")
-    return Handler(name, function, listens, pure, streams, outcomes, resources, settings)
+    streams, outcomes = _read_return(function, free=bool(outcomes_of))
+    if listens and (outcomes or outcomes_of):
+        raise refusal(function, "a listening handler has one way out, so it returns no outcome")
+    if outcomes_of:
+        _check_outcomes_of(function, outcomes_of, settings, outcomes)
+    return Handler(name, function, listens, pure, streams, outcomes, resources, settings, outcomes_of)
+
+
+def _check_outcomes_of(
+    function: Callable[..., Any], name: str, settings: Mapping[str, Setting], outcomes: tuple[str, ...]
+) -> None:
+    """Check that the outcomes can be the keys of a setting, and are named nowhere else."""
+    if outcomes:
+        raise refusal(function, f"its outcomes are the keys of '{name}', so annotate what it returns as str")
+    if name not in settings:
+        raise refusal(function, f"outcomes_of names '{name}', which is none of its settings")
+    if bare(settings[name].type) is not dict:
+        raise refusal(function, f"its outcomes are the keys of '{name}', so that must be a dict[str, ...]")
 
 
 def _resource(function: Callable[..., Any], parameter: inspect.Parameter) -> str:
@@ -147,6 +230,7 @@ def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
     """Return the keyword-only parameters of a function as settings, by name."""
     keyword = [p for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY]
     hints = _hints(function, [p.name for p in keyword])
+    explained = _explained(function)
     settings = {}
     for parameter in keyword:
         name, required = parameter.name, parameter.default is parameter.empty
@@ -155,8 +239,24 @@ def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
         if name not in hints:
             raise refusal(function, f"setting '{name}' needs a type, such as `{name}: str`")
         _check_type(function, name, hints[name])
-        settings[name] = Setting(name, hints[name], required, None if required else parameter.default)
+        default = None if required else parameter.default
+        settings[name] = Setting(name, hints[name], required, default, explained.get(name, ""))
     return settings
+
+
+def _explained(function: Callable[..., Any]) -> dict[str, str]:
+    """Return what the docstring's lines of `name: what it is` say, with the lines that go on below."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in (inspect.getdoc(function) or "").splitlines()[1:]:
+        start = _EXPLAINS.fullmatch(line)
+        if start:
+            name, found[start[1]] = start[1], start[2]
+        elif name and line.startswith(" "):
+            found[name] += f" {line.strip()}"
+        else:
+            name = ""
+    return found
 
 
 def _check_type(function: Callable[..., Any], name: str, annotation: Any) -> None:
@@ -169,8 +269,11 @@ def _check_type(function: Callable[..., Any], name: str, annotation: Any) -> Non
         ) from error
 
 
-def _read_return(function: Callable[..., Any]) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the function yields speech, and its outcomes (empty: one way out)."""
+def _read_return(function: Callable[..., Any], free: bool) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the function yields speech, and its outcomes (empty: one way out).
+
+    free: any text may be returned, as a setting names the outcomes.
+    """
     hints = _hints(function, ["return"])
     if "return" not in hints:
         raise refusal(function, "its return annotation is missing")
@@ -183,6 +286,8 @@ def _read_return(function: Callable[..., Any]) -> tuple[bool, tuple[str, ...]]:
     if streams and (not arguments or arguments[0] is not str):
         raise refusal(function, "what it yields must be annotated as str")
     result = arguments[2] if streams and len(arguments) == 3 else annotation
+    if free and result is str:
+        return streams, ()
     return streams, _outcomes(function, result, streams)
 
 

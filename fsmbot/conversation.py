@@ -7,16 +7,19 @@ the moments to which `undo` can return. It returns values and prints nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fsmbot.errors import FsmbotError, StateError
-from fsmbot.events import Event
+from fsmbot.events import Commanded, Event, Said
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
+from fsmbot.observe import Observer, timed
 from fsmbot.registry import Resources, default_registry
 from fsmbot.session import Session, resources_of
+from fsmbot.spoken import BACK, RESTART
+from fsmbot.stores import MemoryStore
 from fsmbot.turn import Message, State
 
 MAX_UNDO = 100
@@ -28,13 +31,17 @@ Talk = tuple[Message, ...]
 
 @dataclass(frozen=True)
 class Exchange:
-    """One message of the user, and all that happened because of it."""
+    """One message of the user, and all that happened because of it.
+
+    seconds: how long each event took. kept: whether the conversation moved; a turn that failed or
+    was stopped early is taken back.
+    """
 
     text: str
     events: tuple[Event, ...]
     error: str = ""
     kept: bool = True
-    """Whether the conversation moved; a turn that failed or was stopped early is taken back."""
+    seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,23 @@ class Chat:
         flow: Flow,
         resources: Mapping[str, Any] | None = None,
         load: Callable[[], Flow] | None = None,
+        *,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.flow = flow
         self._load = load or self._load_source
+        self._observers = observers
+        self._store = MemoryStore()  # what the spoken command `back` returns to
         self.resources = resources_of(flow, resources)
-        self.session = Session(flow, self.resources)
+        self.session = self._session(flow)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None
         self._moments: deque[Moment] = deque(maxlen=MAX_UNDO)
+
+    def _session(self, flow: Flow, state: State | None = None, session_id: str = "") -> Session:
+        return Session(
+            flow, self.resources, state, self._store, session_id=session_id, observers=self._observers
+        )
 
     @property
     def ended(self) -> bool:
@@ -79,27 +95,50 @@ class Chat:
         """Leave the present conversation for a new one, which is still to be started."""
         if self.session.state.turn:
             self.past = (*self.past, self.session.state.history)
-        self.session = Session(self.flow, self.resources)
+        self.session = self._session(self.flow)
 
     def start(self) -> Iterator[Event]:
         """Start the present conversation; raises StateError if it has begun."""
         return self.session.start()
 
     def send(self, text: str) -> Generator[Event, None, None]:
-        """Do what `Session.send` does, and remember it for `undo` and `last`."""
+        """Do what `Session.send` does, and remember it for `undo` and `last`.
+
+        The spoken command `restart` leaves the present conversation for a new one.
+        """
         before = Moment(text, self.session.id, self.session.state, self.past, self.last)
-        events: list[Event] = []
+        command = self.session.flow.spoken(text)
+        seen: list[tuple[Event, float]] = []
         error = ""
         try:
-            yield from _recorded(self.session.send(text), events)
+            restarts = command is not None and command.name == RESTART
+            yield from _recorded(self.restart() if restarts else self.session.send(text), seen)
         except FsmbotError as raised:
             error = str(raised)
             raise
         finally:
             kept = self.session.state is not before.state
-            if kept:
+            if kept and command is not None and command.name == BACK:
+                self._forget(before.state)
+            elif kept:
                 self._moments.append(before)
-            self.last = Exchange(text, tuple(events), error, kept)
+            events, seconds = zip(*seen, strict=True) if seen else ((), ())
+            self.last = Exchange(text, events, error, kept, seconds)
+
+    def restart(self) -> Iterator[Event]:
+        """Leave the present conversation for a new one, and start it."""
+        node = self.session.state.node
+        self.begin()
+        command = self.flow.commands.get(RESTART)
+        if command is not None and command.say:
+            yield Commanded(RESTART, node)
+            yield Said(node, command.say)
+        yield from self.start()
+
+    def _forget(self, left: State) -> None:
+        """Drop the moment to which a spoken `back` returned already."""
+        if self._moments and self._moments[-1].state.turn == left.turn - 1:
+            self._moments.pop()
 
     def undo(self) -> str | None:
         """Return to before the last message, and return that message, or None if there is none.
@@ -109,7 +148,7 @@ class Chat:
         if not self._moments:
             return None
         moment = self._moments[-1]
-        self.session = Session(self.flow, self.resources, moment.state, session_id=moment.session_id)
+        self.session = self._session(self.flow, moment.state, moment.session_id)
         self._moments.pop()
         self.past, self.last = moment.past, moment.last
         return moment.text
@@ -127,7 +166,7 @@ class Chat:
         state = self.session.state if self.session.state.turn else None
         self.flow, self.resources = flow, resources
         try:
-            self.session = Session(flow, resources, state, session_id=self.session.id)
+            self.session = self._session(flow, state, self.session.id)
         except StateError:
             return False
         return True
@@ -151,14 +190,15 @@ class Chat:
         return (*self.past, self.session.state.history)
 
 
-def _recorded(source: Iterator[Event], kept: list[Event]) -> Generator[Event, None, None]:
-    """Pass events on and keep them; a KeyboardInterrupt thrown in goes on to the source."""
-    event = next(source, None)
-    while event is not None:
-        kept.append(event)
+def _recorded(source: Iterator[Event], kept: list[tuple[Event, float]]) -> Generator[Event, None, None]:
+    """Pass events on, and keep them with their times; a KeyboardInterrupt thrown in goes to the source."""
+    events = timed(source)
+    item = next(events, None)
+    while item is not None:
+        kept.append(item)
         try:
-            yield event
-            event = next(source, None)
+            yield item[0]
         except KeyboardInterrupt as stop:
-            assert isinstance(source, Generator)
-            event = source.throw(stop)
+            item = events.throw(stop)
+        else:
+            item = next(events, None)

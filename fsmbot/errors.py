@@ -19,8 +19,12 @@ A message says what was expected, what was found, and what to do.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+EXCERPT = 100
+"""Characters of a line that are shown with a mistake in it."""
 
 
 class FsmbotError(Exception):
@@ -29,16 +33,46 @@ class FsmbotError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in a file, with its place (line and column count from 1)."""
+    """One mistake in a file, with its place (line and column count from 1).
+
+    source: the file, where it is another than the one that was asked for. excerpt: the line itself.
+    """
 
     line: int
     column: int
     message: str
+    source: str = ""
+    excerpt: str = field(default="", compare=False, repr=False)
 
 
 def listed(source: str, problems: Iterable[Problem]) -> str:
     """Return problems as lines of `source:line:column: what`, each once, sorted by place."""
-    return "\n".join(f"{source}:{p.line}:{p.column}: {p.message}" for p in sorted(set(problems)))
+    return "\n".join(f"{p.source or source}:{p.line}:{p.column}: {p.message}" for p in _sorted(problems))
+
+
+def pointed(source: str, problems: Iterable[Problem]) -> str:
+    """Return the same with the line in question below each, and a caret under the column."""
+    return "\n".join(listed(source, [p]) + _caret(p) for p in _sorted(problems))
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda p: (p.source, p))
+
+
+def _caret(problem: Problem) -> str:
+    """Return a problem's line and, below it, the caret; a long line is cut around the column."""
+    place = problem.column - 1
+    start = max(0, place - EXCERPT // 2) if len(problem.excerpt) > EXCERPT else 0
+    shown = problem.excerpt[start : start + EXCERPT].rstrip()
+    if not shown.strip():
+        return ""
+    pad = "".join(c if c == "\t" else " " * _cells(c) for c in problem.excerpt[start:place])
+    return f"\n    {shown}\n    {pad}^"
+
+
+def _cells(character: str) -> int:
+    """Return how many cells of a terminal a character takes."""
+    return 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
 
 
 def first_line(error: BaseException) -> str:
@@ -51,8 +85,12 @@ class FlowError(FsmbotError):
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(_sorted(problems))
         super().__init__(listed(source, self.problems))
+
+    def pointed(self) -> str:
+        """Return the message with each line in question, and a caret under the column."""
+        return pointed(self.source, self.problems)
 
 
 class RegistrationError(FsmbotError):

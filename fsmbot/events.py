@@ -1,8 +1,9 @@
 """What a session emits while it moves: small, frozen, and JSON by `to_json`.
 
 A turn reads Entered, then Said for each streamed piece, then Routed (or Failed), node after node,
-until Listening or Ended. The pieces Said between Entered and Routed are one message. The same flow,
-state and input give the same events: times and other measurements are not in them.
+until Listening or Ended. The pieces Said between Entered and Routed are one message. A node that
+runs another flow is left (Routed) only once that flow has ended; the nodes inside come between. The
+same flow, state and input give the same events: times and other measurements are not in them.
 """
 
 from __future__ import annotations
@@ -43,19 +44,27 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="event"):
     target: str
 
 
+class Commanded(msgspec.Struct, frozen=True, tag="commanded", tag_field="event"):
+    """The user gave one of the flow's spoken commands; what is said next is the answer to it."""
+
+    command: str
+    node: str
+
+
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="event"):
     """The turn is committed, and the node waits for the user's next message."""
 
     node: str
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="event"):
-    """The turn is committed, and the conversation is over."""
+class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="event", omit_defaults=True):
+    """The turn is committed, and the conversation is over; `outcome` is the end that the flow names."""
 
     node: str
+    outcome: str = ""
 
 
-Event = Entered | Said | Routed | Failed | Listening | Ended
+Event = Entered | Said | Routed | Failed | Commanded | Listening | Ended
 
 
 def to_json(event: Event) -> str:

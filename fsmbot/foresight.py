@@ -10,10 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from fsmbot.contract import END
+from fsmbot.moves import Move, json_copy
 from fsmbot.session import MAX_MESSAGE, Session
+from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
 PAUSE = 0.2
@@ -36,14 +35,20 @@ def _foresee(session: Session, text: str) -> set[str]:
     state, flow = session.state, session.flow
     if state.status != "listening" or not text.strip() or len(text) > MAX_MESSAGE:
         return set()
+    if flow.spoken(text) is not None:
+        return set()
     step = flow.steps[state.node]
-    name, turn = step.routed[None].target, _draft(session, text, step.remember)
+    name, move = step.routed[None].target, _draft(session, text, step)
     for _ in range(flow.max_steps):
-        if name == END or flow.nodes[name].listens:
+        if name in flow.ends or flow.steps[name].listens:
             return set()
-        step, needs = flow.steps[name], set(flow.nodes[name].handler.resources)
-        if step.pure and not step.streams:
-            name = step.routed[step.call(turn, session.resources)].target
+        step, needs = flow.steps[name], set(flow.places[name].node.handler.resources)
+        move.see(step.scope)
+        if step.door:
+            (routed,) = step.routed.values()
+            name = routed.target
+        elif step.pure and not step.streams:
+            name = step.routed[step.call(move.turn, session.resources)].target
         elif needs or None not in step.routed:
             return needs
         else:
@@ -51,12 +56,15 @@ def _foresee(session: Session, text: str) -> set[str]:
     return set()
 
 
-def _draft(session: Session, text: str, remember: str | None) -> Turn:
+def _draft(session: Session, text: str, step: Step) -> Move:
     """Return the turn that the message would be, sharing nothing with the session."""
-    memory: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(session.state.memory))
-    if remember:
-        memory[remember] = text
-    return Turn(text, [*session.state.history, Message("user", text)], memory, session.id, {})
+    memory = json_copy(session.state.memory)
+    turn = Turn(text, [*session.state.history, Message("user", text)], memory, session.id, {})
+    move = Move(session.flow, session.resources, turn, [])
+    if step.remember:
+        move.see(step.scope)
+        turn.memory[step.remember] = text
+    return move
 
 
 class Foresight:

@@ -1,31 +1,45 @@
 """YAML text -> Flow, with every mistake reported at once as `file:line:column: what`.
 
 A flow file is data: it names registered handlers and gives them settings; nothing in it is
-imported, evaluated or expanded.
+imported, evaluated or expanded. The only other files that it can name for reading are flows in its
+own folder or below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fsmbot.contract import END, RESERVED_KEYS, Handler
+from fsmbot.checks import Mistake, check_flow
+from fsmbot.contract import END
 from fsmbot.errors import FlowError, Problem
-from fsmbot.flow import MAX_STEPS, OTHERWISE, Flow, Mistake, Node, check_flow
-from fsmbot.registry import Registry, load_builtins, load_plugins
+from fsmbot.fields import Fields
+from fsmbot.flow import MAX_STEPS, Flow, Node
+from fsmbot.nodes import NodeReader
+from fsmbot.registry import Registry, load_builtins
 from fsmbot.settings import convert_settings, describe, suggest
+from fsmbot.spoken import COMMANDS, SpokenCommand, normal
+from fsmbot.subflows import Subflows
 from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
 
-TOP_KEYS = ("name", "description", "start", "nodes", "on_error", "max_steps", "resources")
+TOP_KEYS = (
+    "name",
+    "description",
+    "start",
+    "nodes",
+    "outcomes",
+    "on_error",
+    "max_steps",
+    "memory",
+    "commands",
+    "resources",
+)
 """The keys that a flow file may have at its top level."""
 
-NODE_KEYS = ("handler", "next", "on_error", "remember", "description")
-"""The reserved keys of a node that have a meaning in this version."""
-
-
-OWN = " (if it is your own, name its module with --handlers)"
-"""What the message about an unknown handler ends with."""
+MAX_NODES = 20_000
+"""How many nodes a flow may have, those of a subflow counted each time it is run."""
 
 
 def load_flow(path: str | Path, registry: Registry | None = None) -> Flow:
@@ -48,181 +62,147 @@ def parse_flow(data: bytes | str, source: str = "<flow>", registry: Registry | N
 
     Raises FlowError with every mistake.
     """
-    if isinstance(data, str):
-        data = data.encode("utf-8", "replace")
+    reader = NodeReader([], registry or load_builtins(), plugins=registry is None)
+    subflows = Subflows(Path(source), lambda text, name, inner: _read(text, name, reader, inner))
+    return _read(data.encode("utf-8", "replace") if isinstance(data, str) else data, source, reader, subflows)
+
+
+def _read(data: bytes, source: str, reader: NodeReader, subflows: Subflows) -> Flow:
+    """Read one file; raises FlowError with its mistakes, and those of the flows that it runs."""
     tree, problems = read_tree(data)
-    if tree is None and problems:
-        raise FlowError(source, problems)
-    builder = _Builder(source, registry or load_builtins(), problems, plugins=registry is None)
-    flow = builder.build(tree)
-    if flow is None or builder.problems:
-        raise FlowError(source, builder.problems)
+    flow = None
+    if tree is not None or not problems:
+        flow = _FlowReader(source, problems, reader.at(problems, subflows)).read(tree)
+    if flow is None or problems:
+        raise FlowError(source, _with_excerpts(problems, data))
     return flow
 
 
-class _Builder:
+def _with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
+    """Give each problem of this file the line where it stands."""
+    lines = data[: MAX_BYTES + 1].decode("utf-8-sig", "replace").split("\n")
+    return [
+        p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1].rstrip("\r"))
+        for p in problems
+    ]
+
+
+class _FlowReader(Fields):
     """Turns a tree into a flow, collecting problems instead of stopping at the first."""
 
-    def __init__(self, source: str, registry: Registry, problems: list[Problem], *, plugins: bool) -> None:
-        self.source, self.registry, self.problems = source, registry, problems
-        self._plugins_left = plugins
-        self._routes_known = not problems
+    def __init__(self, source: str, problems: list[Problem], nodes: NodeReader) -> None:
+        super().__init__(problems)
+        self.source, self.nodes = source, nodes
+        self.registry = nodes.registry
 
-    def build(self, root: Tree | None) -> Flow | None:
-        """Return the flow, or None where its outline is missing; mistakes go to `problems`."""
+    def read(self, root: Tree | None) -> Flow | None:
+        """Return the flow, or None where its outline is missing."""
         if root is None or not root.is_map:
             outline = "a flow file is a map with the keys 'name', 'start' and 'nodes'"
-            self._note(root or Tree(1, 1), outline)
+            self.note(root or Tree(1, 1), outline)
             return None
-        for key, place in root.keys.items():
-            if key not in TOP_KEYS:
-                self._note(place, f"a flow has no key '{key}'" + suggest(key, TOP_KEYS))
+        self.nodes.routes_known = not self.problems
+        self.known(root, TOP_KEYS, "a flow")
         flow = self._flow(root)
-        for mistake in check_flow(flow, routes_known=self._routes_known):
+        if flow.size > MAX_NODES:
+            self.note(
+                root.keys["nodes"],
+                f"the flow has {flow.size:,} nodes with those of its subflows; at most {MAX_NODES:,} may be",
+            )
+            return None
+        for mistake in check_flow(flow, routes_known=self.nodes.routes_known):
             if mistake.path != ("start",) or (flow.start and flow.nodes):
                 self.problems.append(_place(mistake, root))
         return flow
 
     def _flow(self, root: Tree) -> Flow:
+        nodes = self._nodes(root)
         return Flow(
-            name=self._text(root, "name", "the flow") or Path(self.source).stem,
+            name=self.text(root, "name", "the flow") or Path(self.source).stem,
             start=self._start(root),
-            nodes=self._nodes(root),
-            description=self._text(root, "description", "the flow") or "",
-            on_error=self._text(root, "on_error", "the flow"),
-            max_steps=self._max_steps(root),
-            resources=self._resources(root),
+            nodes=nodes,
+            description=self.text(root, "description", "the flow") or "",
+            on_error=self.text(root, "on_error", "the flow"),
+            max_steps=self.whole(root, "max_steps", "the flow") or MAX_STEPS,
+            resources=_merged(self._resources(root), nodes),
             source=self.source,
             registry=self.registry,
+            outcomes=self._outcomes(root),
+            memory=self._memory(root),
+            commands=self._commands(root),
         )
-
-    def _note(self, tree: Tree, message: str) -> None:
-        self.problems.append(tree.problem(message))
-
-    def _text(self, tree: Tree, key: str, owner: str) -> str | None:
-        """Return the text under an optional key; anything else is a problem."""
-        item = tree.value.get(key)
-        if item is None:
-            return None
-        if isinstance(item.value, str) and item.value:
-            return item.value
-        self._note(item, f"{owner}: '{key}' must be text, not {describe(item)}")
-        return None
 
     def _start(self, root: Tree) -> str:
         if "start" not in root.value:
-            self._note(root, "the flow has no 'start'; name the node that comes first")
-        return self._text(root, "start", "the flow") or ""
-
-    def _max_steps(self, root: Tree) -> int:
-        item = root.value.get("max_steps")
-        if item is None:
-            return MAX_STEPS
-        if type(item.value) is int and item.value > 0:
-            return item.value
-        self._note(item, f"'max_steps' must be a whole number from 1, not {describe(item)}")
-        return MAX_STEPS
+            self.note(root, "the flow has no 'start'; name the node that comes first")
+        return self.text(root, "start", "the flow") or ""
 
     def _nodes(self, root: Tree) -> dict[str, Node]:
         item = root.value.get("nodes")
         if item is None or not item.is_map or not item.value:
             found = "nothing" if item is None else describe(item)
             place = root if item is None else item if item.value else root.keys["nodes"]
-            self._note(
+            self.note(
                 place,
                 f"'nodes' must map each node's name to its keys, not {found}; such as "
                 f"`greet: {{handler: say, text: Hello!, next: {END}}}`",
             )
             return {}
-        return {name: self._node(name, tree, item.keys[name]) for name, tree in item.value.items()}
+        return {name: self.nodes.read(name, tree, item.keys[name]) for name, tree in item.value.items()}
 
-    def _node(self, name: str, tree: Tree, key: Tree) -> Node:
-        """Return one node; where parts of it are broken, a stand-in that blames nobody else."""
-        owner = f"node '{name}'"
-        if name == END:
-            self._note(key, f"'{END}' is the end of every conversation; name the node otherwise")
-        if not tree.is_map:
-            place = key if tree.value is None else tree
-            self._note(place, f"{owner} must be a map such as {{next: {END}}}, not {describe(tree)}")
-            self._routes_known = False
-            return Node(name, _stand_in(name, END), END)
-        target = self._next(owner, tree, key)
-        handler = self._handler(name, tree, key)
-        on_error = self._text(tree, "on_error", owner)
-        if handler is None:
-            return Node(name, _stand_in(name, target), target, on_error=on_error)
-        return Node(
-            name,
-            handler,
-            target,
-            self._settings(owner, handler, tree),
-            on_error=on_error,
-            remember=self._remember(owner, handler, tree),
-            description=self._text(tree, "description", owner) or "",
-        )
+    def _outcomes(self, root: Tree) -> tuple[str, ...]:
+        """Return the ends that the flow names."""
+        names: list[str] = []
+        for item in self.texts(root, "outcomes", "the flow") or ():
+            if item.value == END or "/" in item.value:
+                self.note(item, f"an end of the flow cannot be called '{item.value}'; choose another word")
+            elif item.value in names:
+                self.note(item, f"the end '{item.value}' is named twice")
+            else:
+                names.append(item.value)
+        return tuple(names)
 
-    def _handler(self, name: str, tree: Tree, key: Tree) -> Handler | None:
-        """Look the handler up by the node's `handler:` key, else by its name."""
-        named = "handler" in tree.value
-        wanted = self._text(tree, "handler", f"node '{name}'") if named else name
-        if wanted is None or wanted == END:
-            return None
-        found = self._find(wanted)
-        if found is None:
-            rule = "" if named else " (without 'handler:', a node's name is its handler's)"
-            hint = suggest(wanted, sorted(self.registry.handlers)) + OWN
-            place = tree.value["handler"] if named else key
-            self._note(place, f"node '{name}': unknown handler '{wanted}'{rule}{hint}")
-        return found
+    def _memory(self, root: Tree) -> dict[str, Any]:
+        item = self.mapping(root, "memory", "the flow", "{name: friend}")
+        return {} if item is None else item.plain()
 
-    def _find(self, name: str) -> Handler | None:
-        if name not in self.registry.handlers and self._plugins_left:
-            self._plugins_left = False
-            load_plugins()
-        return self.registry.handlers.get(name)
-
-    def _next(self, owner: str, tree: Tree, key: Tree) -> str | Mapping[str, str]:
-        """Return the target or the map of targets, or the end where they cannot be read."""
-        item = tree.value.get("next")
-        targets = item.value.values() if item is not None and item.is_map else [item]
-        wrong = [t for t in targets if t is not None and not (isinstance(t.value, str) and t.value)]
+    def _commands(self, root: Tree) -> dict[str, SpokenCommand]:
+        item = self.mapping(root, "commands", "the flow", "{restart: {words: [start over]}}")
         if item is None:
-            self._note(key, f"{owner} has no 'next'; name a node, or '{END}'")
-        elif item.is_map and not item.value:
-            self._note(item, f"{owner}: 'next' is empty; name a node, or map each outcome to one")
-        for target in wrong:
-            self._note(target, f"{owner}: 'next' must lead to a node's name, not {describe(target)}")
-        if item is None or wrong or not item.value:
-            self._routes_known = False
-            return END
-        return item.plain()  # type: ignore[no-any-return]
+            return {}
+        self.known(item, COMMANDS, "'commands'")
+        phrases: dict[str, str] = {}
+        return {
+            name: self._command(name, tree, phrases) for name, tree in item.value.items() if name in COMMANDS
+        }
 
-    def _settings(self, owner: str, handler: Handler, tree: Tree) -> dict[str, Any]:
-        for key in RESERVED_KEYS:
-            if key in tree.value and key not in NODE_KEYS:
-                self._note(
-                    tree.keys[key],
-                    f"{owner}: '{key}' is reserved and has no meaning in this version; remove it",
-                )
-        what = f"handler '{handler.name}'"
-        return convert_settings(owner, what, handler.settings, tree, RESERVED_KEYS, self._note)
-
-    def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
-        name = self._text(tree, "remember", owner)
-        if name is not None and not handler.listens:
-            self._note(
-                tree.keys["remember"],
-                f"{owner}: 'remember' keeps the user's answer, but "
-                f"handler '{handler.name}' does not listen; remove it",
-            )
-        return name
+    def _command(self, name: str, tree: Tree, phrases: dict[str, str]) -> SpokenCommand:
+        """Return a spoken command; `phrases` holds those taken, and by which command."""
+        owner = f"command '{name}'"
+        if not tree.is_map:
+            self.note(tree, f"{owner} must be a map such as {{words: [start over]}}, not {describe(tree)}")
+            return SpokenCommand(name)
+        self.known(tree, ("words", "say"), owner)
+        items = self.texts(tree, "words", owner)
+        if "words" not in tree.value:
+            self.note(tree, f"{owner} needs 'words', the list of what the user may say to give it")
+        for item in items or ():
+            phrase = normal(item.value)
+            if not phrase:
+                self.note(item, f"{owner}: '{item.value}' has no letter or digit, so nobody could say it")
+            elif phrases.setdefault(phrase, name) != name:
+                self.note(item, f"{owner}: '{item.value}' gives the command '{phrases[phrase]}' already")
+        say = self.text(tree, "say", owner)
+        if name == "help" and "say" not in tree.value:
+            self.note(tree, f"{owner} needs 'say', the help itself")
+        return SpokenCommand(name, tuple(item.value for item in items or ()), say or "")
 
     def _resources(self, root: Tree) -> dict[str, dict[str, Any]]:
         item = root.value.get("resources")
         if item is None:
             return {}
         if not item.is_map:
-            self._note(item, f"'resources' must be a map from resource to settings, not {describe(item)}")
+            self.note(item, f"'resources' must be a map from resource to settings, not {describe(item)}")
             return {}
         return {name: self._resource(name, tree, item.keys[name]) for name, tree in item.value.items()}
 
@@ -231,31 +211,34 @@ class _Builder:
         factory = self.registry.resources.get(name)
         owner = f"resource '{name}'"
         if factory is None:
-            self._note(key, f"unknown {owner}" + suggest(name, sorted(self.registry.resources)))
+            self.note(key, f"unknown {owner}" + suggest(name, sorted(self.registry.resources)))
         elif not tree.is_map:
             place = tree if tree.value else key
-            self._note(place, f"{owner}: its settings must be a map, not {describe(tree)}")
+            self.note(place, f"{owner}: its settings must be a map, not {describe(tree)}")
         else:
-            values = convert_settings(owner, "it", factory.settings, tree, (), self._note)
+            values = convert_settings(owner, "it", factory.settings, tree, (), self.note)
             folder = Path(self.source).absolute().parent
             values = {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
             for setting, value in values.items():
                 if isinstance(value, Path) and not value.exists():
-                    self._note(tree.value[setting], f"{owner}: {setting}: '{value}' does not exist")
+                    self.note(tree.value[setting], f"{owner}: {setting}: '{value}' does not exist")
             return values
         return {}
 
 
-def _stand_in(name: str, target: str | Mapping[str, str]) -> Handler:
-    """Return a handler for a node whose own is unknown, with the outcomes that its map names."""
-    outcomes = () if isinstance(target, str) else tuple(o for o in target if o != OTHERWISE)
-    return Handler(name, _stand_in, True, False, False, outcomes or ("",), (), {})
+def _merged(own: dict[str, dict[str, Any]], nodes: Mapping[str, Node]) -> dict[str, dict[str, Any]]:
+    """Return the flow's settings of resources, and those of subflows for what it does not set itself."""
+    inner = {name: s for node in nodes.values() if node.flow for name, s in node.flow.resources.items()}
+    return {**inner, **own}  # type: ignore[dict-item]
 
 
 def _place(mistake: Mistake, root: Tree) -> Problem:
     """Find line and column of a mistake: its value, or its key where that holds a map."""
     tree, key = root, root
     for name in mistake.path:
-        tree, key = tree.value[name], tree.keys[name]
+        if isinstance(name, int):
+            tree = key = tree.value[name]
+        else:
+            tree, key = tree.value[name], tree.keys[name]
     at_key = mistake.at_key or isinstance(tree.value, (dict, list))
     return (key if at_key else tree).problem(mistake.message)

@@ -50,20 +50,35 @@ class Registry:
     def handler(self, function: F, /) -> F: ...
     @overload
     def handler(
-        self, /, *, name: str = "", listens: bool = False, pure: bool = False
+        self, /, *, name: str = "", listens: bool = False, pure: bool = False, outcomes_of: str = ""
     ) -> Callable[[F], F]: ...
     def handler(
-        self, function: F | None = None, /, *, name: str = "", listens: bool = False, pure: bool = False
+        self,
+        function: F | None = None,
+        /,
+        *,
+        name: str = "",
+        listens: bool = False,
+        pure: bool = False,
+        outcomes_of: str = "",
     ) -> F | Callable[[F], F]:
         """Register a handler under its function's name (or `name`).
 
         listens: after it has spoken, the session waits for the user's next message.
         pure: it decides without side effects, so it may be asked about a half-typed message.
+        outcomes_of: the setting (a dict) whose keys a flow file names as the outcomes, beside "other";
+        the handler then returns `str`.
         Raises RegistrationError for a wrong signature or a taken name.
         """
 
         def register(function: F) -> F:
-            new = read_handler(function, name or function.__name__, listens=listens, pure=pure)
+            new = read_handler(
+                function,
+                name or function.__name__,
+                listens=listens,
+                pure=pure,
+                outcomes_of=outcomes_of,
+            )
             _refuse_taken("handler", new.name, function, self.handlers)
             self.handlers[new.name] = new
             return function

@@ -169,7 +169,7 @@ class Repl:
 
     def _waiting_for(self, node: str) -> str:
         """Return what the spinner says: which of the node's resources is loading, if one is."""
-        needed = self.chat.session.flow.nodes[node].handler.resources
+        needed = self.chat.session.flow.places[node].node.handler.resources
         for name, status in explain.statuses(self.chat.resources):
             if name in needed and status == "loading":
                 return f"the {name} is loading..."

@@ -10,19 +10,18 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
-import msgspec
-
-from fsmbot.contract import END
-from fsmbot.errors import HandlerError, OutcomeError, ResourceError, StateError, StepLimitError
-from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
+from fsmbot.errors import ResourceError, StateError
+from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
+from fsmbot.moves import Move, json_copy, storable
+from fsmbot.observe import Observer, watched
 from fsmbot.registry import Resources
 from fsmbot.settings import suggest
-from fsmbot.steps import Step
-from fsmbot.stores import Store
+from fsmbot.spoken import BACK, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
+from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
 
 MAX_MESSAGE = 20_000
@@ -37,10 +36,11 @@ class Session:
     flow: shared by all sessions. resources: ready objects by name (the rest is built when first
     needed), or Resources shared by several sessions. state: where to resume; a state of a flow that
     has changed is resumed when its node still stands, and `notice` tells so. store: where every
-    turn is committed. Raises StateError for a state whose node is gone from the flow.
+    turn is committed. observers: called with every event and its time, see `fsmbot.observe`. Raises
+    StateError for a state whose node is gone from the flow.
     """
 
-    __slots__ = ("_resources", "flow", "id", "notice", "state", "store")
+    __slots__ = ("_observers", "_resources", "flow", "id", "notice", "state", "store")
 
     def __init__(
         self,
@@ -50,11 +50,14 @@ class Session:
         store: Store | None = None,
         *,
         session_id: str = "",
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.flow, self.store, self.notice = flow, store, ""
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
-        self._resources = resources_of(flow, resources)
+        self._resources, self._observers = resources_of(flow, resources), observers
         self.state = _NEW if state is None else self._adopted(state)
+        if store is None and BACK in flow.commands:
+            self.store = MemoryStore()  # to go back, somebody must keep what was
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -69,8 +72,8 @@ class Session:
             )
         if state.status == "new" or state.flow == self.flow.fingerprint:
             return state
-        node = self.flow.nodes.get(state.node)
-        if state.status == "listening" and not (node and node.listens):
+        step = self.flow.steps.get(state.node)
+        if state.status == "listening" and not (step and step.listens):
             raise StateError(
                 f"session '{self.id}' waits at node '{state.node}', which is no longer a listening "
                 f"node of flow '{self.flow.name}'; restore it, or begin a new session"
@@ -82,32 +85,26 @@ class Session:
         """Begin the conversation; raises StateError if it has begun."""
         if self.state.status != "new":
             raise StateError(f"session '{self.id}' has begun already; send it a message")
-        return self._run(self.flow.start, Turn(session_id=self.id), [], self.state)
+        return self._observed(self._begin([]))
 
     def send(self, text: str) -> Iterator[Event]:
         """Take the user's message, and run until the session waits again or ends.
 
-        A new session is started first, with its opening words among the events. Closing the
-        iterator early takes the turn back. Throwing KeyboardInterrupt into it stops the node that
-        speaks and keeps what it said. Raises StateError when the conversation has ended or the
-        message is longer than MAX_MESSAGE; while iterating, HandlerError when a handler fails and
-        no `on_error` takes over, which leaves the state as it was before the turn.
+        A new session is started first, with its opening words among the events. A message that is
+        one of the flow's spoken commands is obeyed, also after the end. Closing the iterator early
+        takes the turn back. Throwing KeyboardInterrupt into it stops the node that speaks and keeps
+        what it said. Raises StateError when the conversation has ended or the message is longer
+        than MAX_MESSAGE; while iterating, HandlerError when a handler fails and no `on_error` takes
+        over, which leaves the state as it was before the turn.
         """
         if len(text) > MAX_MESSAGE:
             raise StateError(
                 f"the message has {len(text):,} characters; at most {MAX_MESSAGE:,} are read, "
                 "so please shorten it"
             )
-        if self.state.status == "ended":
+        if self.state.status == "ended" and self.flow.spoken(text) is None:
             raise StateError(f"session '{self.id}' has ended; begin a new one")
-        if self.state.status == "new":
-            return self._start_and_answer(text)
-        return self._answer(text)
-
-    def _start_and_answer(self, text: str) -> Iterator[Event]:
-        yield from self.start()
-        if self.state.status == "listening":
-            yield from self._answer(text)
+        return self._observed(self._send(text))
 
     def say(self, text: str) -> str:
         """Send a message and return what the bot says to it, one message a line."""
@@ -116,136 +113,102 @@ class Session:
                 pass
         messages: list[list[str]] = []
         for event in self.send(text):
-            if type(event) is Entered:
+            if type(event) in (Entered, Commanded):
                 messages.append([])
             elif type(event) is Said:
                 messages[-1].append(event.text)
         return "\n".join("".join(pieces) for pieces in messages if pieces)
 
+    def _observed(self, events: Iterator[Event]) -> Iterator[Event]:
+        return watched(events, self, self._observers) if self._observers else events
+
+    def _send(self, text: str) -> Iterator[Event]:
+        if self.state.status == "new":
+            yield from self._begin([])
+        command = self.flow.spoken(text)
+        if command is not None:
+            yield from self._obey(command)
+        elif self.state.status == "listening":
+            yield from self._answer(text)
+
+    def _begin(self, events: list[Event]) -> Iterator[Event]:
+        """Start a conversation from its very beginning, whatever was before."""
+        memory = json_copy(self.flow.memory) if self.flow.memory else {}
+        move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
+        yield from self._run(self.flow.start, move, self.state, 0)
+
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
-        step, before, text = self.flow.steps[self.state.node], self.state, _storable(text)
-        memory = _json_copy(before.memory) if before.memory else {}
-        if step.remember:
-            memory[step.remember] = text
-        history = [*before.history, Message("user", text)]
+        step, before, text = self.flow.steps[self.state.node], self.state, storable(text)
+        memory = json_copy(before.memory) if before.memory else {}
         routed = step.routed[None]
+        turn = Turn(text, [*before.history, Message("user", text)], memory, self.id)
+        move = Move(self.flow, self._resources, turn, [routed])
+        if step.remember:
+            move.see(step.scope)
+            turn.memory[step.remember] = text
         yield routed
-        turn = Turn(text, history, memory, self.id)
-        yield from self._run(routed.target, turn, [routed], before)
+        yield from self._run(routed.target, move, before, before.turn + 1)
 
-    def _run(self, name: str, turn: Turn, events: list[Event], before: State) -> Iterator[Event]:
+    def _run(self, name: str, move: Move, before: State, number: int) -> Iterator[Event]:
         """Run one turn from a node on; commit it, and only then acknowledge it."""
-        last: Event
-        if name == END:
-            last = Ended(events[-1].node)
-        else:
-            last = yield from self._visit(name, turn, events)
-        events.append(last)
+        last = yield from move.run(name)
+        move.events.append(last)
         if self.state is not before:
             raise StateError(
                 f"session '{self.id}' took another message while this one was being answered; "
                 "finish one iterator of events before the next, so this turn is taken back"
             )
-        state = State(
-            last.node,
-            "listening" if type(last) is Listening else "ended",
-            turn.memory,
-            tuple(turn.history),
-            before.turn + (before.status != "new"),
-            self.flow.fingerprint,
-        )
+        turn = move.turn
+        status: Literal["listening", "ended"] = "listening" if type(last) is Listening else "ended"
+        state = State(last.node, status, turn.memory, tuple(turn.history), number, self.flow.fingerprint)
         if self.store is not None:
-            self.store.commit(self.id, state, events)
+            self.store.commit(self.id, state, move.events)
         self.state = state
         yield last
 
-    def _visit(self, name: str, turn: Turn, events: list[Event]) -> Generator[Event, None, Listening | Ended]:
-        """Visit nodes until one listens or the end comes."""
-        steps = self.flow.steps
-        for _ in range(self.flow.max_steps):
-            step = steps[name]
-            events.append(step.entered)
-            yield step.entered
-            if step.streams:
-                moved = yield from self._speak(step, turn, events)
-            else:
-                moved = self._decide(step, turn)
-            if step.listens and type(moved) is Routed:
-                return step.listening
-            events.append(moved)
-            yield moved
-            if moved.target == END:
-                return step.ended
-            name = moved.target
-        raise self._step_limit(name, events)
+    def _obey(self, command: SpokenCommand) -> Iterator[Event]:
+        """Do what a spoken command asks; only restart and back move the conversation."""
+        node, say = self.state.node, command.say
+        if command.name == BACK and not self.back():
+            say = NOTHING_BEFORE
+        told: list[Event] = [Commanded(command.name, node)]
+        if say:
+            told.append(Said(node, say))
+        yield from told
+        if command.name == RESTART:
+            yield from self._begin(told)
+            return
+        if command.name != HELP:
+            yield from self.repeat()
+        yield self._rest()
 
-    def _decide(self, step: Step, turn: Turn) -> Routed | Failed:
-        """Call a handler that says nothing."""
-        try:
-            return self._routed(step, step.call(turn, self._resources), turn)
-        except Exception as error:
-            return self._failed(step, error, turn)
+    def _rest(self) -> Event:
+        """Return the event that says how the conversation stands."""
+        if self.state.status == "listening":
+            return Listening(self.state.node)
+        return Ended(self.state.node)
 
-    def _speak(self, step: Step, turn: Turn, events: list[Event]) -> Generator[Event, None, Routed | Failed]:
-        """Stream what a handler says; its pieces together are one message."""
-        pieces: list[str] = []
-        try:
-            said = step.call(turn, self._resources)
-            if type(said) is str:
-                raise TypeError("a handler yields text piece by piece; write `yield` instead of `return`")
-            stream = iter(said)
-            while True:
-                piece = Said(step.name, _storable(next(stream)))
-                pieces.append(piece.text)
-                events.append(piece)
-                yield piece
-        except StopIteration as stop:
-            moved = self._ended_speech(step, stop.value, turn)
-        except KeyboardInterrupt:
-            if not pieces or None not in step.routed:
-                raise
-            moved = msgspec.structs.replace(step.routed[None], stopped=True)
-        except Exception as error:
-            moved = self._failed(step, error, turn)
-        if pieces:
-            turn.history.append(Message("bot", "".join(pieces)))
-        return moved
+    def repeat(self) -> Iterator[Event]:
+        """Say again, each as an event, what the bot said last; no handler is asked."""
+        said = itertools.takewhile(lambda message: message.role == "bot", reversed(self.state.history))
+        for message in reversed(list(said)):
+            yield Commanded(REPEAT, self.state.node)
+            yield Said(self.state.node, message.text)
 
-    def _ended_speech(self, step: Step, outcome: object, turn: Turn) -> Routed | Failed:
-        try:
-            return self._routed(step, outcome, turn)
-        except Exception as error:
-            return self._failed(step, error, turn)
+    def back(self) -> bool:
+        """Return to before the last message: node, memory and history as they were then.
 
-    def _routed(self, step: Step, outcome: Any, turn: Turn) -> Routed:
-        """Return where the outcome leads; raises OutcomeError, and TypeError for odd memory."""
-        routed = step.routed.get(outcome)
-        if routed is None:
-            raise OutcomeError(self.flow.name, step.name, self.id, outcome, step.outcomes)
-        if turn.memory:
-            turn.memory = _json_copy(turn.memory)
-        if turn.notes:
-            notes, turn.notes = turn.notes, {}
-            return msgspec.structs.replace(routed, notes=notes)
-        return routed
-
-    def _failed(self, step: Step, error: Exception, turn: Turn) -> Failed:
-        """Hand over to `on_error`; raises HandlerError where there is none."""
-        turn.notes = {}
-        reason = f"{type(error).__name__}: {error}"
-        if step.error_target is None:
-            if isinstance(error, HandlerError):
-                raise error
-            raise HandlerError(self.flow.name, step.name, self.id, reason) from error
-        return Failed(step.name, _storable(reason), step.error_target)
-
-    def _step_limit(self, name: str, events: list[Event]) -> StepLimitError:
-        """Name the loop: the nodes between the last two visits of the one where it was cut."""
-        path = [event.node for event in events if type(event) is Entered]
-        start = len(path) - 1 - path[::-1].index(name) if name in path else 0
-        cycle = [*path[start:], name]
-        return StepLimitError(self.flow.name, name, self.id, self.flow.max_steps, cycle)
+        Returns False where there is nothing to go back to. Needs a store, as only a store keeps what
+        was; a flow with the spoken command `back` has one in memory. Raises StoreError.
+        """
+        if self.state.turn == 0 or self.store is None:
+            return False
+        before = self.store.rewind(self.id, self.state.turn - 1)
+        if before is None:
+            return False
+        self.state = before
+        return True
 
 
 def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:
@@ -257,7 +220,7 @@ def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:
         return flow.shared
     if isinstance(given, Resources):
         return given
-    known = {name for node in flow.nodes.values() for name in node.handler.resources}
+    known = {name for place in flow.places.values() for name in place.node.handler.resources}
     known.update(flow.registry.resources)
     for name in given:
         if name not in known:
@@ -266,24 +229,6 @@ def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:
                 + suggest(name, sorted(known))
             )
     return Resources(flow.registry, flow.resources, **given)
-
-
-def _storable(text: object) -> str:
-    """Return text that JSON and UTF-8 can hold (lone surrogates replaced); refuse anything else."""
-    if type(text) is not str:
-        raise TypeError(f"a handler yields text, not {text!r}")
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _json_copy(memory: dict[str, Any]) -> dict[str, Any]:
-    """Return a conversation's memory as JSON would give it back; raises TypeError for what cannot be JSON."""
-    try:
-        copied = msgspec.json.decode(msgspec.json.encode(memory))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"memory must hold JSON values only: {error}") from error
-    return copied  # type: ignore[no-any-return]
 
 
 _NEW = State()

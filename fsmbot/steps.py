@@ -5,59 +5,73 @@ The events that do not depend on the conversation are made here, so that a visit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fsmbot.contract import Handler
 from fsmbot.events import Ended, Entered, Listening, Routed
-from fsmbot.turn import Turn
+from fsmbot.limits import Call, limited
 
 if TYPE_CHECKING:
-    from fsmbot.flow import Flow, Node
-
-Call = Callable[[Turn, Mapping[str, Any]], Any]
+    from fsmbot.flow import Flow, Node, Place
 
 
 class Step:
-    """One node, ready to be visited."""
+    """One node, ready to be visited.
+
+    name: its path. scope: the nodes whose flows it is in. door: whether a subflow is entered ("in")
+    or left ("out") here. fresh: what the subflow's memory begins with.
+    """
 
     __slots__ = (
         "call",
+        "door",
         "ended",
         "entered",
         "error_target",
+        "fresh",
         "listening",
         "listens",
         "name",
+        "node",
         "outcomes",
         "pure",
         "remember",
         "routed",
+        "scope",
         "streams",
     )
 
-    def __init__(self, node: Node, error_target: str | None) -> None:
-        handler = node.handler
-        self.name, self.listens = node.name, handler.listens
+    def __init__(self, place: Place) -> None:
+        node, handler = place.node, place.node.handler
+        self.name, self.listens = place.path, handler.listens
+        self.node, self.scope, self.door = node.name, place.scope, place.door
+        self.fresh = dict(node.flow.memory) if node.flow else {}
         self.streams, self.pure = handler.streams, handler.pure
-        self.call = _bind(handler, node.settings)
-        self.outcomes, self.remember = handler.outcomes, node.remember
-        self.error_target = None if error_target == node.name else error_target
+        self.call = _call(node)
+        self.outcomes, self.remember = node.outcomes, node.remember
+        self.error_target = None if place.error_target == place.path else place.error_target
+        left = self.name if place.door != "out" else self.name.rpartition("/")[0]
         self.routed: dict[str | None, Routed] = {
-            outcome or None: Routed(node.name, outcome, target) for outcome, target in node.routes().items()
+            outcome or None: Routed(left, outcome, target) for outcome, target in place.routes.items()
         }
-        self.entered = Entered(node.name)
-        self.listening, self.ended = Listening(node.name), Ended(node.name)
+        self.entered = Entered(self.name)
+        self.listening, self.ended = Listening(self.name), Ended(self.name)
 
 
 def compile_steps(flow: Flow) -> dict[str, Step]:
-    """Return the flow's steps by node name."""
-    return {name: Step(node, flow.error_target(node)) for name, node in flow.nodes.items()}
+    """Return the flow's steps by path."""
+    return {path: Step(place) for path, place in flow.places.items()}
+
+
+def _call(node: Node) -> Call:
+    """Return a function of turn and resources that calls the handler with the node's settings."""
+    call = _bind(node.handler, node.settings)
+    return limited(call, node.handler.streams, node.timeout, node.retry)
 
 
 def _bind(handler: Handler, settings: Mapping[str, Any]) -> Call:
-    """Return a function of turn and resources that calls the handler with its settings."""
     function = partial(handler.function, **settings) if settings else handler.function
     names = handler.resources
     if not names:

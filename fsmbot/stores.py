@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -24,10 +25,16 @@ class Store(Protocol):
     """What a session needs of a store; every operation may be called from any thread."""
 
     def commit(self, session_id: str, state: State, events: Sequence[Event]) -> None:
-        """Keep the turn that led to `state`; raises StoreError if it could not be made safe."""
+        """Keep the turn that led to `state`, in place of any later ones kept before.
+
+        Raises StoreError if it could not be made safe.
+        """
 
     def load(self, session_id: str) -> State | None:
         """Return the state after the last committed turn, or None for an unknown session."""
+
+    def rewind(self, session_id: str, turn: int) -> State | None:
+        """Forget what came after a turn, and return the state then; None if that turn is not kept."""
 
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""
@@ -40,23 +47,53 @@ class MemoryStore:
     """Keeps sessions as long as the process lives."""
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
+        self._turns: dict[str, dict[int, tuple[State, int]]] = {}  # without history; its length then
+        self._history: dict[str, tuple[Message, ...]] = {}
+        self._lock = threading.Lock()
 
     def commit(self, session_id: str, state: State, events: Sequence[Event]) -> None:
         """Keep the state (events are not kept here)."""
-        self._states[session_id] = state
+        bare = msgspec.structs.replace(state, history=())
+        with self._lock:
+            turns = self._turns.setdefault(session_id, {})
+            self._forget(turns, state.turn)
+            turns[state.turn] = bare, len(state.history)
+            self._history[session_id] = state.history
 
     def load(self, session_id: str) -> State | None:
         """Return the last committed state."""
-        return self._states.get(session_id)
+        with self._lock:
+            return self._state(session_id, max(self._turns.get(session_id, {}), default=0))
+
+    def rewind(self, session_id: str, turn: int) -> State | None:
+        """Forget what came after a turn, and return the state then; None if that turn is not kept."""
+        with self._lock:
+            state = self._state(session_id, turn)
+            if state is not None:
+                self._forget(self._turns[session_id], turn)
+                self._history[session_id] = state.history
+            return state
+
+    def _state(self, session_id: str, turn: int) -> State | None:
+        if turn not in self._turns.get(session_id, {}):
+            return None
+        bare, length = self._turns[session_id][turn]
+        return msgspec.structs.replace(bare, history=self._history[session_id][:length])
+
+    def _forget(self, turns: dict[int, tuple[State, int]], after: int) -> None:
+        while turns and (last := next(reversed(turns))) > after:
+            del turns[last]
 
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""
-        return sorted(self._states)
+        with self._lock:
+            return sorted(self._turns)
 
     def delete(self, session_id: str) -> bool:
         """Forget a session."""
-        return self._states.pop(session_id, None) is not None
+        with self._lock:
+            self._history.pop(session_id, None)
+            return self._turns.pop(session_id, None) is not None
 
 
 _SCHEMA = """
@@ -94,29 +131,64 @@ class SQLiteStore:
         """Write one turn in one transaction; raises StoreError, and then nothing was written."""
         with self._lock:
             try:
-                known = self._messages_before(session_id, state.turn)
-                self._db.execute(
-                    "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        session_id,
-                        state.turn,
-                        msgspec.json.encode(msgspec.structs.replace(state, history=())).decode(),
-                        msgspec.json.encode(state.history[known:]).decode(),
-                        len(state.history),
-                        msgspec.json.encode(events, enc_hook=str).decode(),
-                    ),
-                )
+                last, known = self._last_turn(session_id)
+                if last < state.turn:
+                    self._insert(session_id, state, known, events)
+                else:
+                    with self._transaction():
+                        self._forget(session_id, state.turn - 1)
+                        self._insert(session_id, state, self._last_turn(session_id)[1], events)
             except sqlite3.Error as error:
                 raise self._error("be written", error) from error
 
-    def _messages_before(self, session_id: str, turn: int) -> int:
-        """Return how many messages the turns before this one hold."""
-        rows = self._db.execute(
-            "SELECT messages_so_far FROM turns WHERE session = ? AND turn < ? ORDER BY turn DESC LIMIT 1",
-            (session_id, turn),
+    def _insert(self, session_id: str, state: State, known: int, events: Sequence[Event]) -> None:
+        """Add one turn, which is a transaction by itself; `known` messages of it are kept already."""
+        self._db.execute(
+            "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                session_id,
+                state.turn,
+                msgspec.json.encode(msgspec.structs.replace(state, history=())).decode(),
+                msgspec.json.encode(state.history[known:]).decode(),
+                len(state.history),
+                msgspec.json.encode(events, enc_hook=str).decode(),
+            ),
         )
-        row = rows.fetchone()
-        return row[0] if row else 0
+
+    def _last_turn(self, session_id: str) -> tuple[int, int]:
+        """Return the last turn's number, and how many messages there are up to it; -1 and 0 for none."""
+        rows = self._db.execute(
+            "SELECT turn, messages_so_far FROM turns WHERE session = ? ORDER BY turn DESC LIMIT 1",
+            (session_id,),
+        )
+        return rows.fetchone() or (-1, 0)
+
+    def _forget(self, session_id: str, after: int) -> None:
+        self._db.execute("DELETE FROM turns WHERE session = ? AND turn > ?", (session_id, after))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make several statements one; what fails half-way leaves nothing behind."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def rewind(self, session_id: str, turn: int) -> State | None:
+        """Forget what came after a turn, and return the state then; None if that turn is not kept."""
+        with self._lock:
+            try:
+                if not self._db.execute(
+                    "SELECT 1 FROM turns WHERE session = ? AND turn = ?", (session_id, turn)
+                ).fetchone():
+                    return None
+                self._forget(session_id, turn)
+            except sqlite3.Error as error:
+                raise self._error("be written", error) from error
+        return self.load(session_id)
 
     def load(self, session_id: str) -> State | None:
         """Put a session's state together from its turns; raises StoreError for a damaged file."""

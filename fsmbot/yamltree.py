@@ -180,7 +180,8 @@ def _scalar(text: str) -> Any:
     if _INT.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        number = float(text)
+        return int(number) if number.is_integer() else number  # as in JSON Schema, 1.0 is a whole number
     return text
 
 

@@ -30,6 +30,8 @@ def test_check_reports_every_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert out == f"{FLOW}: ok, 6 nodes\n"
     assert err == (
         f"{broken}:1:8: start names unknown node 'ask_usr'; did you mean 'ask_user'?\n"
+        "    start: ask_usr\n"
+        "           ^\n"
         f"{tmp_path}/gone.yaml:1:1: the file cannot be read: No such file or directory\n"
     )
 

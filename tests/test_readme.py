@@ -43,7 +43,7 @@ def test_the_python_examples_run_one_after_the_other(tmp_path: Path) -> None:
     done = run("-c", code.replace("talks.db", str(tmp_path / "talks.db")))
     assert done.returncode == 0, done.stderr
     assert "Said(node='ask_doctor', text='Rest" in done.stdout
-    assert done.stdout.endswith("Ended(node='ask_doctor')\n")
+    assert done.stdout.endswith("Ended(node='ask_doctor', outcome='')\n")
 
 
 def test_the_flow_shown_is_the_shipped_one() -> None:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from fsmbot.errors import FlowError
-from fsmbot.loader import NODE_KEYS, TOP_KEYS, parse_flow
+from fsmbot.loader import TOP_KEYS, parse_flow
+from fsmbot.nodes import FLOW_KEYS, NODE_KEYS
 from fsmbot.registry import load_builtins
 from fsmbot.schema import flow_schema
 
@@ -28,6 +29,7 @@ def test_schema_and_loader_know_the_same_keys() -> None:
     """No key is completed by an editor and refused by the loader, or the other way round."""
     assert set(SCHEMA["properties"]) == set(TOP_KEYS)
     for name, handler in REGISTRY.handlers.items():
+        assert set(SCHEMA["$defs"]["flow_node"]["properties"]) == set(FLOW_KEYS)
         keys = set(NODE_KEYS) if handler.listens else set(NODE_KEYS) - {"remember"}
         assert set(SCHEMA["$defs"][f"node_{name}"]["properties"]) == keys | set(handler.settings)
 
@@ -35,7 +37,21 @@ def test_schema_and_loader_know_the_same_keys() -> None:
 def test_hover_help_comes_from_the_docstring() -> None:
     """The description of a node is what its handler's docstring says."""
     description = SCHEMA["$defs"]["node_ask_user"]["description"]
-    assert description == "Ask the user something, and wait for the answer."
+    assert description.startswith("Ask the user something, and wait for the answer.\n")
+
+
+def test_settings_are_explained_by_the_lines_of_the_docstring() -> None:
+    """A setting has its type, its default and what the docstring says of it."""
+    threshold = SCHEMA["$defs"]["node_check_medical"]["properties"]["threshold"]
+    assert threshold == {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.5,
+        "description": "the probability, 0..1, from which a message is medical; 0.5 is as likely as not.",
+    }
+    adapter = SCHEMA["properties"]["resources"]["properties"]["doctor"]["properties"]["adapter"]
+    assert adapter["description"] == "the folder that the trainer wrote (default: the shipped doctor)."
 
 
 BASE = "start: ask_user\nnodes:\n  ask_user: {next: check_greeting}\n  check_greeting: "

@@ -77,7 +77,7 @@ class _Reader:
         try:
             return msgspec.convert(item.plain(), wanted)
         except msgspec.ValidationError as error:
-            expected = choices(wanted) or explain(error)
+            expected = choices(wanted) or explain(str(error))
             self.problems.append(item.problem(f"{where}: {expected}, not {describe(item)}"))
             return _WRONG
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+from fsmbot.contract import Text
+from fsmbot.placeholders import fill
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 
 
 @handler(listens=True)
-def ask_user(turn: Turn, *, prompt: str = "What would you like to ask?") -> Iterator[str]:
-    """Ask the user something, and wait for the answer."""
-    yield prompt
+def ask_user(turn: Turn, *, prompt: Text | list[Text] = "What would you like to ask?") -> Iterator[str]:
+    """Ask the user something, and wait for the answer.
+
+    prompt: the question, or several to choose from; {name} is filled from memory.
+    """
+    yield choose(prompt, turn)
 
 
 @handler
-def say(turn: Turn, *, text: str | list[str]) -> Iterator[str]:
-    """Say a text; of a list, one text is chosen by the conversation so far."""
+def say(turn: Turn, *, text: Text | list[Text]) -> Iterator[str]:
+    """Say a text; of a list, one text is chosen by the conversation so far.
+
+    text: what to say, or several texts to choose from; {name} is filled from memory.
+    """
     yield choose(text, turn)
 
 
@@ -25,12 +33,15 @@ def say(turn: Turn, *, text: str | list[str]) -> Iterator[str]:
 def ans_greeting(
     turn: Turn,
     *,
-    text: str
+    text: Text
     | list[
-        str
+        Text
     ] = "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like.",
 ) -> Iterator[str]:
-    """Return a greeting."""
+    """Return a greeting.
+
+    text: the greeting, or several to choose from; {name} is filled from memory.
+    """
     yield choose(text, turn)
 
 
@@ -38,17 +49,21 @@ def ans_greeting(
 def static_idk_msg(
     turn: Turn,
     *,
-    text: str | list[str] = "Sorry, I do not know about that. I can only help with questions about health.",
+    text: Text | list[Text] = "Sorry, I do not know about that. I can only help with questions about health.",
 ) -> Iterator[str]:
-    """Say that the question is outside of what the bot knows."""
+    """Say that the question is outside of what the bot knows.
+
+    text: what to say, or several texts to choose from; {name} is filled from memory.
+    """
     yield choose(text, turn)
 
 
 def choose(text: str | list[str], turn: Turn) -> str:
-    """Return one of the texts: the same one whenever the same message meets the same history."""
+    """Return one of the texts, filled from memory: the same one whenever the same message meets the
+    same history."""
     if isinstance(text, str):
-        return text
+        return fill(text, turn.memory)
     if not text:
         return ""
     seed = f"{len(turn.history)}:{turn.text}".encode("utf-8", "replace")
-    return text[zlib.crc32(seed) % len(text)]
+    return fill(text[zlib.crc32(seed) % len(text)], turn.memory)

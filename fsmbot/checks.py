@@ -1,0 +1,287 @@
+"""The checks on a flow's graph: one rule, one function.
+
+`check_flow` returns every mistake with the path of keys where it stands, so that a loader can
+name line and column and a flow built in Python is held to the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+
+from fsmbot.contract import END
+from fsmbot.flow import OTHERWISE, Flow, Node, Place
+from fsmbot.placeholders import placeholders
+from fsmbot.settings import suggest
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong with a flow, and the path of keys to it, such as ("nodes", "a", "next").
+
+    at_key: whether it is the last key itself that is wrong, rather than its value.
+    """
+
+    path: Path
+    message: str
+    at_key: bool = False
+
+
+def check_flow(flow: Flow, *, routes_known: bool = True) -> list[Mistake]:
+    """Return every mistake in the graph; an empty list means that the flow can run.
+
+    routes_known: False where some routes could not be read, so that no node is called
+    unreachable for want of them.
+    """
+    mistakes = [m for rule in (check_start, check_ends, check_targets, check_outcomes) for m in rule(flow)]
+    if routes_known and not mistakes:
+        mistakes += [m for rule in (check_reachable, check_unused_ends, check_ways_out) for m in rule(flow)]
+    return [*mistakes, *check_loops(flow), *check_memory(flow), *check_names(flow)]
+
+
+def check_start(flow: Flow) -> Iterator[Mistake]:
+    """The start is one of the nodes."""
+    if flow.start not in flow.nodes:
+        yield Mistake(
+            ("start",), f"start names unknown node '{flow.start}'" + suggest(flow.start, flow.nodes)
+        )
+
+
+def check_ends(flow: Flow) -> Iterator[Mistake]:
+    """An end is no node."""
+    for place, end in enumerate(flow.outcomes):
+        if end in flow.nodes:
+            yield Mistake(
+                ("outcomes", place), f"'{end}' is an end of this flow and one of its nodes; rename one"
+            )
+
+
+def check_targets(flow: Flow) -> Iterator[Mistake]:
+    """Every route leads to a node or to an end."""
+    known = [*flow.nodes, *flow.ends]
+    for path, what, target in _all_targets(flow):
+        if target == END and flow.outcomes:
+            names = " or ".join(f"'{name}'" for name in flow.outcomes)
+            yield Mistake(path, f"{what} goes to '{END}', but this flow names its ends; choose {names}")
+        elif target not in flow.nodes and target not in flow.ends:
+            yield Mistake(path, f"{what} goes to unknown node '{target}'" + suggest(target, known))
+
+
+def _all_targets(flow: Flow) -> Iterator[tuple[Path, str, str]]:
+    """Yield (path, who says so, target) for each route as written."""
+    if flow.on_error is not None:
+        yield ("on_error",), "the flow's on_error", flow.on_error
+    for node in flow.nodes.values():
+        where, path = f"node '{node.name}': ", ("nodes", node.name)
+        if isinstance(node.next, str):
+            yield (*path, "next"), f"{where}next", node.next
+        else:
+            for outcome, target in node.next.items():
+                yield (*path, "next", outcome), f"{where}outcome '{outcome}'", target
+        if node.on_error is not None:
+            yield (*path, "on_error"), f"{where}on_error", node.on_error
+
+
+def check_outcomes(flow: Flow) -> Iterator[Mistake]:
+    """A map in `next` covers exactly the outcomes of the handler."""
+    for node in flow.nodes.values():
+        if isinstance(node.next, str):
+            continue
+        path: Path = ("nodes", node.name, "next")
+        if not node.outcomes:
+            yield Mistake(path, f"node '{node.name}': {_what(node)} has one way out; let next name one node")
+            continue
+        yield from _surplus(node, path)
+        meant = {near for name in node.next for near in get_close_matches(name, node.outcomes, n=1)}
+        missing = [name for name in node.outcomes if name not in node.next and name not in meant]
+        if missing and OTHERWISE not in node.next:
+            names = ", ".join(f"'{name}'" for name in missing)
+            yield Mistake(
+                path,
+                f"node '{node.name}': next does not cover outcome {names}; "
+                f"add it, or '{OTHERWISE}' for the rest",
+            )
+
+
+def _what(node: Node) -> str:
+    return f"{'flow' if node.flow else 'handler'} '{node.handler.name}'"
+
+
+def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
+    """Report what `next` names besides the node's outcomes."""
+    for name in node.next:
+        if name not in node.outcomes and name != OTHERWISE:
+            yield Mistake(
+                (*path, name),
+                f"node '{node.name}': {_what(node)} has no outcome '{name}'" + suggest(name, node.outcomes),
+                at_key=True,
+            )
+    if OTHERWISE in node.next and all(name in node.next for name in node.outcomes):
+        yield Mistake(
+            (*path, OTHERWISE),
+            f"node '{node.name}': '{OTHERWISE}' covers nothing; every outcome is named already, so remove it",
+            at_key=True,
+        )
+
+
+def check_reachable(flow: Flow) -> Iterator[Mistake]:
+    """Every node can be reached from the start."""
+    reached = _closure([flow.start], lambda name: _targets(flow, name))
+    for name in flow.nodes:
+        if name not in reached:
+            yield Mistake(("nodes", name), f"node '{name}' is never reached; route to it or remove it")
+
+
+def check_unused_ends(flow: Flow) -> Iterator[Mistake]:
+    """Every end that a flow names is the target of some route."""
+    used = {target for name in flow.nodes for target in _targets(flow, name)}
+    for place, end in enumerate(flow.outcomes):
+        if end not in used:
+            yield Mistake(("outcomes", place), f"no route leads to the end '{end}'; route to it or remove it")
+
+
+def check_loops(flow: Flow) -> Iterator[Mistake]:
+    """No loop goes round without listening."""
+    for cycle in _cycles(_silent(flow)):
+        first, shown = cycle[0].partition("/")[0], " -> ".join([*cycle, cycle[0]])
+        yield Mistake(
+            ("nodes", first),
+            f"node '{first}': the loop {shown} never listens to the "
+            "user; route it through a listening node such as ask_user",
+        )
+
+
+def check_ways_out(flow: Flow) -> Iterator[Mistake]:
+    """Every node can get out to the user or to an end."""
+    silent = _silent(flow)
+    looping = {name for cycle in _cycles(silent) for name in cycle}
+    for name in silent.keys() - _with_way_out(silent) - looping:
+        if name in flow.nodes:
+            yield Mistake(
+                ("nodes", name), f"node '{name}': no way leads from it to a listening node or to '{END}'"
+            )
+
+
+def _silent(flow: Flow) -> dict[str, list[str]]:
+    """Return where each place that does not listen leads, through subflows too."""
+    return {path: _silent_targets(place) for path, place in flow.places.items() if not place.node.listens}
+
+
+def _silent_targets(place: Place) -> list[str]:
+    """Return where a place leads by its own keys (the flow's on_error is a last resort, no route)."""
+    targets = list(place.routes.values())
+    if place.node.on_error and place.error_target and place.door != "out":
+        targets.append(place.error_target)
+    return targets
+
+
+def _with_way_out(silent: Mapping[str, list[str]]) -> set[str]:
+    """Return the silent nodes from which a listening node or the end can be reached."""
+    sources: dict[str, list[str]] = {}
+    for name, targets in silent.items():
+        for target in targets:
+            sources.setdefault(target, []).append(name)
+    return _closure([t for t in sources if t not in silent], lambda name: sources.get(name, []))
+
+
+def _cycles(graph: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Yield one cycle after the other, leaving out the nodes of those already found."""
+    left = dict(graph)
+    order = {name: place for place, name in enumerate(graph)}
+    while True:
+        try:
+            TopologicalSorter({n: [t for t in ts if t in left] for n, ts in left.items()}).prepare()
+            return
+        except CycleError as error:
+            cycle = error.args[1][:0:-1]  # each node follows its target there, the first one twice
+            first = min(range(len(cycle)), key=lambda i: order[cycle[i]])
+            cycle = cycle[first:] + cycle[:first]
+            yield cycle
+            for name in cycle:
+                del left[name]
+
+
+def _targets(flow: Flow, name: str) -> list[str]:
+    """Return all that a node may lead to, failures included."""
+    if name not in flow.nodes:
+        return []
+    error = flow.error_target(flow.nodes[name])
+    return [*flow.nodes[name].routes().values(), *([error] if error else [])]
+
+
+def _closure(first: Iterable[str], targets: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return all names that can be reached from the first ones, themselves included."""
+    seen: set[str] = set()
+    todo = list(first)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += targets(name)
+    return seen
+
+
+def check_names(flow: Flow) -> Iterator[Mistake]:
+    """What a text or setting takes from memory is put there by something in the flow.
+
+    Handlers of one's own may remember anything, so a flow that has one is not judged.
+    """
+    if any(not node.handler.function.__module__.startswith("fsmbot.") for node in flow.nodes.values()):
+        return
+    known = _remembered(flow)
+    for node in flow.nodes.values():
+        for setting, wanted, shown in _wanted(node):
+            if wanted not in known:
+                yield Mistake(
+                    ("nodes", node.name, setting),
+                    f"node '{node.name}': nothing in this flow remembers '{shown}'"
+                    + (suggest(wanted, known) or "; let a listening node have `remember: " + wanted + "`"),
+                )
+
+
+def _remembered(flow: Flow) -> list[str]:
+    """Return the names in memory, those that subflows leave behind as "node/name"."""
+    known = set(flow.memory)
+    for node in flow.nodes.values():
+        known.update(name for _, name in remembers(node))
+        if node.flow:
+            known.update(f"{node.name}/{name}" for name in _remembered(node.flow))
+    return sorted(known)
+
+
+def remembers(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield (key, name in memory) for what a node remembers by its keys."""
+    if node.remember:
+        yield "remember", node.remember
+    for key, setting in node.handler.settings.items():
+        if setting.marked("remembers") and node.settings.get(key):
+            yield key, node.settings[key]
+
+
+def check_memory(flow: Flow) -> Iterator[Mistake]:
+    """No answer is remembered under the name of a subflow, whose memory lies there."""
+    inner = {node.name for node in flow.nodes.values() if node.flow}
+    for node in flow.nodes.values():
+        for key, name in remembers(node):
+            if name in inner:
+                yield Mistake(
+                    ("nodes", node.name, key),
+                    f"node '{node.name}': '{name}' is where the flow of node '{name}' remembers; "
+                    "choose another name",
+                )
+
+
+def _wanted(node: Node) -> Iterator[tuple[str, str, str]]:
+    """Yield (setting, name in memory, how it is written) for all that a node takes from memory."""
+    for name, setting in node.handler.settings.items():
+        value = node.settings.get(name)
+        if value and setting.marked("remembered"):
+            yield name, value, value
+        elif value and setting.marked("filled"):
+            for text in [value] if isinstance(value, str) else value:
+                for wanted in placeholders(text):
+                    yield name, wanted, f"{{{wanted}}}"

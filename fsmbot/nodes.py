@@ -1,0 +1,175 @@
+"""One node of a flow file: its handler or flow, where it leads, its settings and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fsmbot.contract import END, RESERVED_KEYS, Handler
+from fsmbot.errors import Problem
+from fsmbot.fields import Fields
+from fsmbot.flow import OTHERWISE, Flow, Node
+from fsmbot.limits import MAX_TIMEOUT, MAX_TIMES, MAX_WAIT, Retry
+from fsmbot.registry import Registry, load_plugins
+from fsmbot.settings import convert_settings, describe, suggest
+from fsmbot.subflows import Subflows
+from fsmbot.yamltree import Tree
+
+NODE_KEYS = ("handler", "next", "on_error", "timeout", "retry", "remember", "description")
+"""The reserved keys of a node that calls a handler."""
+
+FLOW_KEYS = ("flow", "next", "on_error", "description")
+"""The keys of a node that runs a flow."""
+
+OWN = " (if it is your own, name its module with --handlers)"
+"""What the message about an unknown handler ends with."""
+
+
+class NodeReader(Fields):
+    """Reads the nodes of one file.
+
+    routes_known: whether every route could be read so far.
+    """
+
+    def __init__(
+        self, problems: list[Problem], registry: Registry, subflows: Subflows | None = None, *, plugins: bool
+    ) -> None:
+        super().__init__(problems)
+        self.registry, self.routes_known = registry, True
+        self._subflows, self._plugins_left = subflows, plugins
+
+    def at(self, problems: list[Problem], subflows: Subflows) -> NodeReader:
+        """Return a reader of the same handlers for another file."""
+        return NodeReader(problems, self.registry, subflows, plugins=self._plugins_left)
+
+    def read(self, name: str, tree: Tree, key: Tree) -> Node:
+        """Return one node; where parts of it are broken, a stand-in that blames nobody else."""
+        owner = f"node '{name}'"
+        if name == END:
+            self.note(key, f"'{END}' is the end of every conversation; name the node otherwise")
+        if "/" in name:
+            self.note(key, f"{owner}: a slash parts a subflow's nodes from its own; name the node without it")
+        if not tree.is_map:
+            place = key if tree.value is None else tree
+            self.note(place, f"{owner} must be a map such as {{next: {END}}}, not {describe(tree)}")
+            self.routes_known = False
+            return Node(name, _stand_in(name, END), END)
+        if "flow" in tree.value:
+            return self._subflow(name, owner, tree, key)
+        return self._handled(name, owner, tree, key)
+
+    def _handled(self, name: str, owner: str, tree: Tree, key: Tree) -> Node:
+        target = self._next(owner, tree, key)
+        handler = self._handler(name, tree, key)
+        on_error = self.text(tree, "on_error", owner)
+        if handler is None:
+            return Node(name, _stand_in(name, target), target, on_error=on_error)
+        what = f"handler '{handler.name}'"
+        return Node(
+            name,
+            handler,
+            target,
+            convert_settings(owner, what, handler.settings, tree, NODE_KEYS, self.note),
+            on_error=on_error,
+            remember=self._remember(owner, handler, tree),
+            description=self.text(tree, "description", owner) or "",
+            timeout=self.seconds(tree, "timeout", owner, MAX_TIMEOUT),
+            retry=self._retry(owner, tree),
+        )
+
+    def _subflow(self, name: str, owner: str, tree: Tree, key: Tree) -> Node:
+        """Return a node that runs another flow; its handler stands for that flow."""
+        self._only_flow_keys(owner, tree)
+        target = self._next(owner, tree, key)
+        on_error = self.text(tree, "on_error", owner)
+        flow = self._flow(owner, tree)
+        if flow is None:
+            self.routes_known = False
+            return Node(name, _stand_in(name, target), target, on_error=on_error)
+        described = self.text(tree, "description", owner) or flow.description
+        stand_in = Handler(tree.value["flow"].value, _stand_in, False, False, False, flow.outcomes, (), {})
+        return Node(name, stand_in, target, on_error=on_error, description=described, flow=flow)
+
+    def _only_flow_keys(self, owner: str, tree: Tree) -> None:
+        for name, place in tree.keys.items():
+            if name in RESERVED_KEYS and name not in FLOW_KEYS:
+                why = "runs a flow" if name == "handler" else "runs a flow, whose own nodes may have it"
+                self.note(place, f"{owner}: '{name}' has no meaning here, as the node {why}; remove it")
+            elif name not in FLOW_KEYS:
+                self.note(
+                    place, f"{owner}: a node that runs a flow has no key '{name}'" + suggest(name, FLOW_KEYS)
+                )
+
+    def _flow(self, owner: str, tree: Tree) -> Flow | None:
+        item, name = tree.value["flow"], self.text(tree, "flow", owner)
+        if name is None or self._subflows is None:
+            return None
+        flow, problems = self._subflows.load(name)
+        for problem in problems:
+            if problem.source:
+                self.problems.append(problem)
+            else:
+                self.note(item, f"{owner}: {problem.message}")
+        return flow
+
+    def _handler(self, name: str, tree: Tree, key: Tree) -> Handler | None:
+        """Look the handler up by the node's `handler:` key, else by its name."""
+        named = "handler" in tree.value
+        wanted = self.text(tree, "handler", f"node '{name}'") if named else name
+        if wanted is None or wanted == END:
+            return None
+        found = self._find(wanted)
+        if found is None:
+            rule = "" if named else " (without 'handler:', a node's name is its handler's)"
+            hint = suggest(wanted, sorted(self.registry.handlers)) + OWN
+            place = tree.value["handler"] if named else key
+            self.note(place, f"node '{name}': unknown handler '{wanted}'{rule}{hint}")
+        return found
+
+    def _find(self, name: str) -> Handler | None:
+        if name not in self.registry.handlers and self._plugins_left:
+            self._plugins_left = False
+            load_plugins()
+        return self.registry.handlers.get(name)
+
+    def _next(self, owner: str, tree: Tree, key: Tree) -> str | Mapping[str, str]:
+        """Return the target or the map of targets, or the end where they cannot be read."""
+        item = tree.value.get("next")
+        targets = item.value.values() if item is not None and item.is_map else [item]
+        wrong = [t for t in targets if t is not None and not (isinstance(t.value, str) and t.value)]
+        if item is None:
+            self.note(key, f"{owner} has no 'next'; name a node, or '{END}'")
+        elif item.is_map and not item.value:
+            self.note(item, f"{owner}: 'next' is empty; name a node, or map each outcome to one")
+        for target in wrong:
+            self.note(target, f"{owner}: 'next' must lead to a node's name, not {describe(target)}")
+        if item is None or wrong or not item.value:
+            self.routes_known = False
+            return END
+        return item.plain()  # type: ignore[no-any-return]
+
+    def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
+        name = self.text(tree, "remember", owner)
+        if name is not None and not handler.listens:
+            self.note(
+                tree.keys["remember"],
+                f"{owner}: 'remember' keeps the user's answer, but "
+                f"handler '{handler.name}' does not listen; remove it",
+            )
+        return name
+
+    def _retry(self, owner: str, tree: Tree) -> Retry | None:
+        item = self.mapping(tree, "retry", owner, "{times: 2}")
+        if item is None:
+            return None
+        self.known(item, ("times", "wait"), f"{owner}: 'retry'")
+        if "times" not in item.value:
+            self.note(item, f"{owner}: 'retry' needs 'times', how often to try again")
+        times = self.whole(item, "times", f"{owner}: retry", MAX_TIMES)
+        wait = self.seconds(item, "wait", f"{owner}: retry", MAX_WAIT, zero=True)
+        return Retry(times or 1, wait or 0.0)
+
+
+def _stand_in(name: str, target: str | Mapping[str, str]) -> Handler:
+    """Return a handler for a node whose own is unknown, with the outcomes that its map names."""
+    outcomes = () if isinstance(target, str) else tuple(o for o in target if o != OTHERWISE)
+    return Handler(name, _stand_in, True, False, False, outcomes or ("",), (), {})

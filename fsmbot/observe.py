@@ -1,0 +1,81 @@
+"""Watching conversations: functions that are told of every event, and of the time it took.
+
+    def log(seen: Observed) -> None:
+        logger.info("%s %s %.1f ms", seen.session.id, seen.event, 1000 * seen.seconds)
+
+    Session(flow, observers=[log])
+
+An observer that raises is logged, and the conversation goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fsmbot.events import Event
+
+if TYPE_CHECKING:
+    from fsmbot.session import Session
+
+log = logging.getLogger("fsmbot.observe")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One event of a session.
+
+    seconds: how long the session worked on it; what the reader of the events does meanwhile does
+    not count. The seconds from Entered to Routed together are the node's time.
+    """
+
+    session: Session
+    event: Event
+    seconds: float
+
+
+Observer = Callable[[Observed], None]
+"""Called with each event, in the thread that reads the events, before the reader gets it."""
+
+
+def timed(source: Iterator[Event]) -> Generator[tuple[Event, float], None, None]:
+    """Yield each event with the seconds that it took; a KeyboardInterrupt thrown in goes to the source."""
+    start = time.perf_counter()
+    event = next(source, None)
+    while event is not None:
+        try:
+            yield event, time.perf_counter() - start
+            start = time.perf_counter()
+            event = next(source, None)
+        except KeyboardInterrupt as stop:
+            assert isinstance(source, Generator)
+            start = time.perf_counter()
+            event = source.throw(stop)
+
+
+def watched(
+    source: Iterator[Event], session: Session, observers: Sequence[Observer]
+) -> Generator[Event, None, None]:
+    """Pass a session's events on, and tell the observers of each."""
+    events = timed(source)
+    item = next(events, None)
+    while item is not None:
+        seen = Observed(session, *item)
+        for observer in observers:
+            _tell(observer, seen)
+        try:
+            yield seen.event
+        except KeyboardInterrupt as stop:
+            item = events.throw(stop)
+        else:
+            item = next(events, None)
+
+
+def _tell(observer: Observer, seen: Observed) -> None:
+    try:
+        observer(seen)
+    except Exception:  # somebody else's code, which no conversation should depend on
+        log.exception("an observer failed on %s", type(seen.event).__name__)

@@ -1,0 +1,52 @@
+"""Commands that a user says in plain words: help, restart, repeat, back.
+
+A flow file names the words (`commands: {restart: {words: [start over]}}`). A message is a command
+only if it consists of these words and nothing else, so that none is swallowed by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+HELP, RESTART, REPEAT, BACK = COMMANDS = ("help", "restart", "repeat", "back")
+"""The commands that a flow may put into words."""
+
+NOTHING_BEFORE = "There is nothing to go back to."
+"""What `back` says at the beginning of a conversation."""
+
+LONGEST = 200
+"""Characters beyond which a message is no command."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class SpokenCommand:
+    """One command of a flow: the phrases by which it is given, and what the bot says to it."""
+
+    name: str
+    phrases: tuple[str, ...] = ()
+    say: str = ""
+
+
+def normal(text: str) -> str:
+    """Return a phrase as small words with single spaces: "That's it!" is "thats it"."""
+    return " ".join(word for _, word in words_at(text))
+
+
+def words_at(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the words of a text in small letters and without apostrophes, each with its place."""
+    for found in _WORD.finditer(text):
+        yield found.start(), found[0].replace("'", "").replace("’", "").casefold()
+
+
+def by_phrase(commands: Iterable[SpokenCommand]) -> dict[str, SpokenCommand]:
+    """Return the commands by each of their phrases in normal form."""
+    return {normal(phrase): command for command in commands for phrase in command.phrases}
+
+
+def find(text: str, phrases: Mapping[str, SpokenCommand]) -> SpokenCommand | None:
+    """Return the command whose phrase is the whole message, if one is."""
+    return phrases.get(normal(text)) if len(text) <= LONGEST else None
