@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsmbot.errors import FlowError, FsmbotError
+from fsmbot.errors import DrawingError, FlowError, FsmbotError
 from fsmbot.text import safe
 
 if TYPE_CHECKING:
@@ -88,16 +88,31 @@ def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     check = commands.add_parser("check", help="report every mistake in flow files")
     check.add_argument("flows", nargs="+", metavar="FLOW", type=Path)
     check.set_defaults(run=_check)
-    graph = commands.add_parser("graph", help="draw a flow as text")
-    graph.add_argument("flow_file", metavar="FLOW", type=Path)
-    graph.add_argument("--format", choices=["mermaid", "dot"], default="mermaid")
-    graph.set_defaults(run=_graph)
+    graph = commands.add_parser("graph", help="draw a flow as a picture or as text")
+    _add_graph(graph)
     schema = commands.add_parser("schema", help="print a JSON Schema of flow files for editors")
     schema.set_defaults(run=_schema)
     handlers = commands.add_parser("handlers", help="list the registered handlers")
     handlers.set_defaults(run=_handlers)
     for command in (check, graph, schema, handlers):
         _add_handlers(command, default=argparse.SUPPRESS)  # else it would empty what stands before
+
+
+def _add_graph(graph: argparse.ArgumentParser) -> None:
+    graph.add_argument("flow_file", metavar="FLOW", type=Path)
+    graph.add_argument(
+        "--format",
+        choices=["mermaid", "dot", "svg", "png"],
+        help="default: by the name of the file, else mermaid",
+    )
+    graph.add_argument("-o", "--out", metavar="FILE", type=Path, help="write to a file, such as flow.svg")
+    graph.add_argument(
+        "--path",
+        metavar="EVENTS",
+        type=Path,
+        help="mark the way of a conversation, from a file of what --json printed (-: standard input)",
+    )
+    graph.set_defaults(run=_graph)
 
 
 def _add_handlers(parser: argparse.ArgumentParser, default: object) -> None:
@@ -185,11 +200,33 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _graph(options: argparse.Namespace) -> int:
-    from fsmbot import diagram
+    """Draw a flow, with the way of a conversation where one is named."""
+    from fsmbot.drawing import drawn, form_of
+    from fsmbot.picture import marked, picture
 
-    draw = {"mermaid": diagram.mermaid, "dot": diagram.dot}[options.format]
-    print(draw(_load(options, options.flow_file)), end="")
+    form = options.format or form_of(options.out)
+    if form == "png" and options.out is None and sys.stdout.isatty():
+        raise DrawingError("a terminal cannot show a PNG; write it to a file: --out flow.png")
+    flow = _load(options, options.flow_file)
+    seen = picture(flow)
+    if options.path is not None:
+        from fsmbot.visits import read_visits
+
+        visits = read_visits(options.path, [shape.name for shape in seen.nodes])
+        seen = marked(seen, visits.nodes, visits.routes)
+    _write(drawn(seen, form), options.out)
     return 0
+
+
+def _write(content: bytes, path: Path | None) -> None:
+    """Write to a file, or to standard output."""
+    if path is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DrawingError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _schema(options: argparse.Namespace) -> int:

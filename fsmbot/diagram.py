@@ -1,105 +1,98 @@
-"""A flow as a diagram in text: Mermaid (https://mermaid.js.org) or DOT (https://graphviz.org).
+"""A flow, or a picture of it, as text: Mermaid (https://mermaid.js.org) or DOT (https://graphviz.org).
 
-Listening nodes are drawn round, deciding ones as diamonds; a route taken on failure is dashed.
+In Mermaid listening nodes are drawn round, deciding ones as diamonds; a route taken on failure is
+dashed. What was visited is green, and what was not is pale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
-from fsmbot.contract import END
-from fsmbot.flow import Flow, Node
+from fsmbot.dot import GREEN, PALE, PALE_FILL, PALE_TEXT, digraph
+from fsmbot.flow import Flow
+from fsmbot.picture import START, Edge, Picture, Shape, blocks, edges, ids_of, marked, picture
 from fsmbot.text import safe_line
 
-
-@dataclass(frozen=True)
-class Edge:
-    """One arrow of the diagram; `label` is the outcome, "" where there is one way out."""
-
-    source: str
-    target: str
-    label: str
-    failure: bool = False
+__all__ = ["Edge", "Picture", "Shape", "dot", "edges", "marked", "mermaid", "picture"]
 
 
-def edges(flow: Flow) -> Iterator[Edge]:
-    """Yield the routes of a flow in the order of the file; the flow's own on_error comes last."""
-    for node in flow.nodes.values():
-        if isinstance(node.next, str):
-            yield Edge(node.name, node.next, "")
-        else:
-            for outcome, target in node.routes().items():
-                yield Edge(node.name, target, outcome)
-        if node.on_error is not None:
-            yield Edge(node.name, node.on_error, "error", failure=True)
-    if flow.on_error is not None:
-        yield Edge("", flow.on_error, "any error", failure=True)
+def mermaid(drawn: Flow | Picture) -> str:
+    """Return the Mermaid flowchart of a flow or picture."""
+    seen = drawn if isinstance(drawn, Picture) else picture(drawn)
+    ids = ids_of(seen)
+    lines = [*_title(seen), "flowchart TD"]
+    shapes, arrows = seen.nodes, seen.edges
+    if arrows and arrows[0].source == START:  # the start is declared by the arrow from it
+        lines.append(f"    {ids[START]}(( )) --> {ids[arrows[0].target]}")
+        shapes, arrows = tuple(s for s in shapes if s.name != START), arrows[1:]
+    lines += _shapes(shapes, ids, 0)
+    lines += [_arrow(edge, ids) for edge in arrows]
+    return "\n".join([*lines, *_marks(seen, ids)]) + "\n"
 
 
-def mermaid(flow: Flow) -> str:
-    """Return the flow as a Mermaid flowchart."""
-    ids = _ids(flow)
-    lines = ["flowchart TD", f"    {ids['']}(( )) --> {ids[flow.start]}"]
-    for node in flow.nodes.values():
-        left, right = _MERMAID_SHAPES[_kind(node)]
-        lines.append(f'    {ids[node.name]}{left}"{_entities(_title(node))}"{right}')
-    lines.append(f'    {ids[END]}((("end")))')
-    for edge in edges(flow):
-        arrow = "-.->" if edge.failure else "-->"
-        label = f'|"{_entities(edge.label)}"|' if edge.label else ""
-        lines.append(f"    {ids[edge.source]} {arrow}{label} {ids[edge.target]}")
-    return "\n".join(lines) + "\n"
+def dot(drawn: Flow | Picture) -> str:
+    """Return the DOT digraph of a flow or picture, styled to be drawn."""
+    return digraph(drawn if isinstance(drawn, Picture) else picture(drawn))
 
 
-def dot(flow: Flow) -> str:
-    """Return the flow as a DOT digraph."""
-    ids = _ids(flow)
-    lines = [
-        f"digraph {_quoted(flow.name)} {{",
-        '    node [fontname="Helvetica"]; edge [fontname="Helvetica", fontsize=11];',
-        f"    {ids['']} [shape=point];",
-        f'    {ids[END]} [shape=doublecircle, label="end"];',
-    ]
-    for node in flow.nodes.values():
-        shape = _DOT_SHAPES[_kind(node)]
-        lines.append(f"    {ids[node.name]} [{shape}, label={_quoted(_title(node))}];")
-    lines.append(f"    {ids['']} -> {ids[flow.start]};")
-    for edge in edges(flow):
-        style = ", style=dashed" if edge.failure else ""
-        lines.append(f"    {ids[edge.source]} -> {ids[edge.target]} [label={_quoted(edge.label)}{style}];")
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-_MERMAID_SHAPES = {"listens": ("([", "])"), "decides": ("{", "}"), "speaks": ("[", "]")}
-_DOT_SHAPES = {
-    "listens": 'shape=box, style="rounded"',
-    "decides": "shape=diamond",
-    "speaks": "shape=box",
+_BRACKETS = {
+    "listens": ("([", "])"),
+    "decides": ("{", "}"),
+    "speaks": ("[", "]"),
+    "subflow": ("[[", "]]"),
+    "end": ("(((", ")))"),
 }
 
 
-def _kind(node: Node) -> str:
-    if node.listens:
-        return "listens"
-    return "decides" if node.handler.outcomes else "speaks"
+def _title(seen: Picture) -> list[str]:
+    """Return the title with the legend; a picture without marks has none."""
+    if not seen.legend:
+        return []
+    title = safe_line(f"{seen.title}: {seen.legend}")
+    return ["---", f"title: {json.dumps(title, ensure_ascii=False)}", "---"]
 
 
-def _title(node: Node) -> str:
-    """Return the node's name, with the handler's where that is another."""
-    same = node.name == node.handler.name
-    return node.name if same else f"{node.name} ({node.handler.name})"
+def _shapes(shapes: Iterable[Shape], ids: Mapping[str, str], depth: int) -> Iterator[str]:
+    """Yield the shapes, those of a group between `subgraph` and `end`."""
+    indent = "    " * (depth + 1)
+    for block in blocks(shapes, depth):
+        if isinstance(block, Shape):
+            yield f"{indent}{ids[block.name]}{_bracketed(block)}"
+        else:
+            first = block[0]
+            yield f'{indent}subgraph {ids[first.name]}_{depth}["{_entities(first.group[depth])}"]'
+            yield from _shapes(block, ids, depth + 1)
+            yield f"{indent}end"
 
 
-def _ids(flow: Flow) -> dict[str, str]:
-    """Return plain ids, as names may hold anything; "" is the start and END the end."""
-    ids = {name: f"n{i}" for i, name in enumerate(flow.nodes, 1)}
-    return {"": "begin", **ids, END: "finish"}
+def _bracketed(shape: Shape) -> str:
+    if shape.kind == "start":
+        return "(( ))"
+    left, right = _BRACKETS[shape.kind]
+    other = f" ({shape.handler})" if shape.handler else ""
+    return f'{left}"{_entities(shape.title + other)}"{right}'
 
 
-def _quoted(text: str) -> str:
-    escaped = safe_line(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _arrow(edge: Edge, ids: Mapping[str, str]) -> str:
+    line = "-.->" if edge.failure else "-->"
+    label = f'|"{_entities(edge.label)}"|' if edge.label else ""
+    return f"    {ids[edge.source]} {line}{label} {ids[edge.target]}"
+
+
+def _marks(seen: Picture, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the styles of what was visited and of what was not; arrows go by their number."""
+    for mark, name, line, inside in (
+        (True, "visited", f"stroke:{GREEN},stroke-width:3px", ""),
+        (False, "pale", f"stroke:{PALE},color:{PALE_TEXT}", f",fill:{PALE_FILL}"),
+    ):
+        shapes = ",".join(ids[shape.name] for shape in seen.nodes if shape.mark is mark)
+        arrows = ",".join(str(i) for i, edge in enumerate(seen.edges) if edge.mark is mark)
+        if shapes:
+            yield f"    classDef {name} {line}{inside}"
+            yield f"    class {shapes} {name}"
+        if arrows:
+            yield f"    linkStyle {arrows} {line}"
 
 
 def _entities(text: str) -> str:

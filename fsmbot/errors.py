@@ -12,6 +12,7 @@
     |   |-- VectorsError    word vectors that cannot be read
     |   |-- DoctorError     the doctor model cannot be had or failed
     |   `-- StoreError      sessions cannot be read or written
+    |-- DrawingError        a flow cannot be drawn, or the path to mark in it not be read
     `-- ConfigError         a trainer configuration or data file that cannot be used
 
 A message says what was expected, what was found, and what to do.
@@ -158,6 +159,10 @@ class DoctorError(ResourceError):
 
 class StoreError(ResourceError):
     """A session cannot be read from or written to its store."""
+
+
+class DrawingError(FsmbotError):
+    """A flow cannot be drawn, or the path to mark in its picture cannot be read."""
 
 
 class ConfigError(FsmbotError):

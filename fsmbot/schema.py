@@ -64,7 +64,7 @@ def _outline() -> Schema:
             "items": {**_NAME, "not": {"const": END}, "pattern": "^[^/]+$"},
             "minItems": 1,
             "uniqueItems": True,
-            "description": "The ends of this flow: targets that finish it, and that a flow which runs it routes.",
+            "description": "The ends of this flow, as targets; a flow that runs it routes each.",
         },
         "on_error": _described(_NAME, "The node that takes over when a handler fails."),
         "max_steps": {

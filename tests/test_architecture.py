@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("fsmbot/**/*.py"), *ROOT.glob("trainer/**/*.py")])
-HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "gensim", "prompt_toolkit", "numpy")
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "gensim", "prompt_toolkit", "numpy", "pygraphviz")
 
 
 def module_name(path: Path) -> str:
