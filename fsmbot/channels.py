@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Protocol, TextIO
 
 from fsmbot.errors import FsmbotError, StateError
 from fsmbot.events import Event, Said, to_json
 from fsmbot.flow import Flow
+from fsmbot.observe import Observer
 from fsmbot.session import MAX_MESSAGE, Session
 from fsmbot.text import safe
 
@@ -46,20 +48,30 @@ def run_plain(
     err: TextIO | None = None,
     *,
     resources: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> int:
     """Talk in plain text: each reply on lines of its own, failures on `err` (stderr by default)."""
-    return _guarded(lambda: _converse(flow, resources, source, PlainWriter(out, err)), out)
+    begin = partial(Session, flow, resources, observers=observers)
+    return _guarded(lambda: _converse(begin, source, PlainWriter(out, err)), out)
 
 
-def run_json(flow: Flow, source: BinaryIO, out: TextIO, *, resources: Mapping[str, Any] | None = None) -> int:
+def run_json(
+    flow: Flow,
+    source: BinaryIO,
+    out: TextIO,
+    *,
+    resources: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
+) -> int:
     """Talk in JSON lines: every event, and `{"event":"error","message":…}` for what went wrong."""
-    return _guarded(lambda: _converse(flow, resources, source, JsonWriter(out)), out)
+    begin = partial(Session, flow, resources, observers=observers)
+    return _guarded(lambda: _converse(begin, source, JsonWriter(out)), out)
 
 
-def _converse(flow: Flow, resources: Mapping[str, Any] | None, source: BinaryIO, writer: Writer) -> int:
+def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) -> int:
     """Answer line after line. A conversation that ended is followed by a new one, which opens only
     when there is a line for it, so that no prompt dangles at the end of the input."""
-    session = Session(flow, resources)
+    session = begin()
     whole = _play(session.start, writer)
     if _ended(session):
         return 0  # a flow that never listens has said all it has to say
@@ -69,8 +81,8 @@ def _converse(flow: Flow, resources: Mapping[str, Any] | None, source: BinaryIO,
         elif not line.strip():
             writer.refuse(EMPTY)
         else:
-            if _ended(session) and flow.spoken(line) is None:
-                session = Session(flow, resources)
+            if _ended(session) and session.flow.spoken(line) is None:
+                session = begin()
             whole &= _play(lambda text=line, now=session: now.send(text), writer)  # type: ignore[misc]
     return 0 if whole else 1
 

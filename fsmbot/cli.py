@@ -18,6 +18,7 @@ from fsmbot.text import safe
 
 if TYPE_CHECKING:
     from fsmbot.flow import Flow
+    from fsmbot.observe import Observer
     from fsmbot.registry import Registry
 
 WRONG = 2
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-history", action="store_true", help="keep no input history on disk")
     parser.add_argument("--json", action="store_true", help="write the events as JSON lines")
+    parser.add_argument("--watch", action="store_true", help="load the flow anew whenever it is edited")
+    _add_observers(parser)
     _add_handlers(parser, default=[])
     parser.set_defaults(run=_talk, parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -113,6 +116,14 @@ def _add_graph(graph: argparse.ArgumentParser) -> None:
         help="mark the way of a conversation, from a file of what --json printed (-: standard input)",
     )
     graph.set_defaults(run=_graph)
+
+
+def _add_observers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trace", metavar="FILE", type=Path, help="append every event with its times to a file of JSON lines"
+    )
+    parser.add_argument("--trace-text", action="store_true", help="write into the trace what is said, too")
+    parser.add_argument("--otel", action="store_true", help="record OpenTelemetry spans")
 
 
 def _add_handlers(parser: argparse.ArgumentParser, default: object) -> None:
@@ -165,15 +176,33 @@ def _talk(options: argparse.Namespace) -> int:
     def load() -> Flow:
         return _with_doctor(_load(options, path), options.doctor)
 
-    flow = load()
+    flow, observers = load(), _observers(options)
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from fsmbot.channels import run_json, run_plain
 
         run = run_json if options.json else run_plain
-        return run(flow, sys.stdin.buffer, sys.stdout)
+        return run(flow, sys.stdin.buffer, sys.stdout, observers=observers)
     from fsmbot.repl import Repl
 
-    return Repl(flow, history=not options.no_history, load=load).run()
+    modules = [Path(name) for name in options.modules if name.endswith(".py")]
+    watch = modules if options.watch else None
+    return Repl(flow, history=not options.no_history, load=load, watch=watch, observers=observers).run()
+
+
+def _observers(options: argparse.Namespace) -> list[Observer]:
+    """Return what is to be told of every event."""
+    observers: list[Observer] = []
+    if options.trace is not None:
+        from fsmbot.trace import Trace
+
+        observers.append(Trace(options.trace, text=options.trace_text))
+    elif options.trace_text:
+        raise FsmbotError("--trace-text adds to a trace; name its file with --trace FILE")
+    if options.otel:
+        from fsmbot.telemetry import Spans
+
+        observers.append(Spans())
+    return observers
 
 
 def _with_doctor(flow: Flow, folder: Path | None) -> Flow:

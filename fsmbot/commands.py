@@ -7,21 +7,25 @@ returns lines; it prints nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot import explain
+from fsmbot.changes import changes
 from fsmbot.conversation import Chat
-from fsmbot.errors import FsmbotError, StateError
+from fsmbot.errors import FlowError, FsmbotError, StateError
+from fsmbot.events import Event
 from fsmbot.settings import suggest
+from fsmbot.spoken import HELP
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a command answers, and whether the user wants to leave."""
+    """What a command answers: lines, then what the bot says; and whether the user wants to leave."""
 
     lines: tuple[str, ...] = ()
+    events: Iterable[Event] = ()
     leave: bool = False
 
 
@@ -50,6 +54,9 @@ class Command:
 COMMANDS: dict[str, Command] = {}
 """Every command by its name, in the order in which help shows them."""
 
+ALIASES = {"/undo": "/back", "/reset": "/restart"}
+"""Other names of commands."""
+
 
 def command(name: str, takes: str = "") -> Callable[[Run], Run]:
     """Enter a function in the table; `takes` tells what may follow the name."""
@@ -76,9 +83,9 @@ def message(text: str) -> str:
 def run(chat: Chat, text: str) -> Reply:
     """Run the command that was typed; one that is unknown is answered with a suggestion."""
     name, _, rest = text.strip().partition(" ")
-    found, rest = COMMANDS.get(name), rest.strip()
+    found, rest = COMMANDS.get(ALIASES.get(name, name)), rest.strip()
     if found is None:
-        hint = suggest(name, COMMANDS)
+        hint = suggest(name, [*COMMANDS, *ALIASES], shown=COMMANDS)
         return Reply(
             (
                 f"unknown command '{explain.shorten(name)}'{hint}",
@@ -99,7 +106,19 @@ def _help(chat: Chat, rest: str) -> Reply:
         "Alt-Enter begins a new line, Ctrl-R searches the history, Ctrl-C stops an answer, Ctrl-D leaves.",
         "A message that begins with // is sent with a single slash.",
     )
-    return Reply((*lines, "", *keys))
+    return Reply((*_flow_help(chat), *lines, "", *keys))
+
+
+def _flow_help(chat: Chat) -> Iterator[str]:
+    """Yield what the flow itself says of help, and the words by which it can be told something."""
+    spoken = chat.session.flow.commands
+    if HELP in spoken:
+        yield spoken[HELP].say
+    for name, entry in spoken.items():
+        words = ", ".join(f'"{phrase}"' for phrase in entry.phrases)
+        yield f"say {words}: {name}"
+    if spoken:
+        yield ""
 
 
 @command("/state")
@@ -116,42 +135,53 @@ def _why(chat: Chat, rest: str) -> Reply:
     return Reply(tuple(explain.why(chat.last)))
 
 
-@command("/undo")
-def _undo(chat: Chat, rest: str) -> Reply:
-    """Take the last turn back."""
+@command("/back")
+def _back(chat: Chat, rest: str) -> Reply:
+    """Take the last message back, and ask again (also /undo)."""
     try:
         taken = chat.undo()
     except StateError as error:
         return Reply((f"the last turn cannot be taken back: {error}",))
     if taken is None:
         return Reply(("there is no turn to take back",))
-    return Reply((f"taken back: {explain.shorten(taken)}",))
+    return Reply((f"taken back: {explain.shorten(taken)}",), chat.session.repeat(1))
 
 
-@command("/reset")
-def _reset(chat: Chat, rest: str) -> Reply:
-    """Begin a new conversation."""
+@command("/restart")
+def _restart(chat: Chat, rest: str) -> Reply:
+    """Begin a new conversation (also /reset)."""
     chat.begin()
     return Reply(("a new conversation begins",))
+
+
+@command("/repeat")
+def _repeat(chat: Chat, rest: str) -> Reply:
+    """Say again what the bot said last."""
+    if not chat.session.state.history:
+        return Reply(("nothing was said yet",))
+    return Reply(events=chat.session.repeat())
 
 
 @command("/reload")
 def _reload(chat: Chat, rest: str) -> Reply:
     """Take the edited flow file and keep the conversation."""
-    before, node = chat.flow.fingerprint, chat.session.state.node
+    before, node = chat.flow, chat.session.state.node
     try:
         goes_on = chat.reload()
+    except FlowError as error:
+        return Reply((*error.pointed().split("\n"), "the flow that was loaded before goes on"))
     except FsmbotError as error:
         return Reply((*str(error).split("\n"), "the flow that was loaded before goes on"))
     if not goes_on:
         return Reply(
             (
                 f"{chat.flow.source} is loaded, and has no listening node '{node}' any more:",
-                "this conversation ends in the old flow, and the next takes the new; /reset begins it now",
+                "this conversation ends in the old flow, and the next takes the new; /restart begins it now",
             )
         )
-    changed = "is loaded" if chat.flow.fingerprint != before else "is loaded; its graph is unchanged"
-    return Reply((f"{chat.flow.source} {changed}",))
+    changed = list(changes(before, chat.flow))
+    what = "is loaded" if changed else "is loaded; nothing in it has changed"
+    return Reply((f"{chat.flow.source} {what}", *(f"  {line}" for line in changed)))
 
 
 @command("/save", "[--force] FILE")

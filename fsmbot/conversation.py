@@ -39,9 +39,14 @@ class Exchange:
 
     text: str
     events: tuple[Event, ...]
+    seconds: tuple[float, ...]
     error: str = ""
     kept: bool = True
-    seconds: tuple[float, ...] = ()
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the message is lost; a spoken command may leave all as it was, and yet be obeyed."""
+        return not self.kept and not any(isinstance(event, Commanded) for event in self.events)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class Chat:
             elif kept:
                 self._moments.append(before)
             events, seconds = zip(*seen, strict=True) if seen else ((), ())
-            self.last = Exchange(text, events, error, kept, seconds)
+            self.last = Exchange(text, events, seconds, error, kept)
 
     def restart(self) -> Iterator[Event]:
         """Leave the present conversation for a new one, and start it."""

@@ -16,7 +16,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fsmbot.events import Event
+from fsmbot.errors import HandlerError
+from fsmbot.events import Event, Failed
 
 if TYPE_CHECKING:
     from fsmbot.session import Session
@@ -59,23 +60,32 @@ def timed(source: Iterator[Event]) -> Generator[tuple[Event, float], None, None]
 def watched(
     source: Iterator[Event], session: Session, observers: Sequence[Observer]
 ) -> Generator[Event, None, None]:
-    """Pass a session's events on, and tell the observers of each."""
+    """Pass a session's events on, and tell the observers of each, and of a failure that ends the turn."""
     events = timed(source)
-    item = next(events, None)
-    while item is not None:
-        seen = Observed(session, *item)
-        for observer in observers:
-            _tell(observer, seen)
-        try:
-            yield seen.event
-        except KeyboardInterrupt as stop:
-            item = events.throw(stop)
-        else:
-            item = next(events, None)
-
-
-def _tell(observer: Observer, seen: Observed) -> None:
     try:
-        observer(seen)
-    except Exception:  # somebody else's code, which no conversation should depend on
-        log.exception("an observer failed on %s", type(seen.event).__name__)
+        item = next(events, None)
+        while item is not None:
+            seen = Observed(session, *item)
+            _tell(observers, seen)
+            try:
+                yield seen.event
+            except KeyboardInterrupt as stop:
+                item = events.throw(stop)
+            else:
+                item = next(events, None)
+    except HandlerError as error:
+        _tell(observers, Observed(session, Failed(error.node, _reason(error), ""), 0.0))
+        raise
+
+
+def _reason(error: HandlerError) -> str:
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _tell(observers: Sequence[Observer], seen: Observed) -> None:
+    for observer in observers:
+        try:
+            observer(seen)
+        except Exception as error:  # somebody else's code, which no conversation should depend on
+            log.warning("an observer failed: %s: %s", type(error).__name__, error)

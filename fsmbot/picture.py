@@ -81,9 +81,10 @@ def picture(flow: Flow) -> Picture:
     The nodes of a subflow stand in a group of their own, with the node that runs it and its ends.
     """
     start = Shape(START, "start", "start", flow.description)
-    ends = (Shape(end, end, "end") for end in flow.ends)
-    shapes = (start, *map(_shape, flow.places.values()), *ends)
-    return Picture(flow.name, shapes, (Edge(START, flow.start, "", opens=True), *edges(flow)))
+    arrows = (Edge(START, flow.start, "", opens=True), *edges(flow))
+    reached = {edge.target for edge in arrows}
+    ends = (Shape(end, end, "end") for end in flow.ends if end in reached)
+    return Picture(flow.name, (start, *map(_shape, flow.places.values()), *ends), arrows)
 
 
 def edges(flow: Flow) -> Iterator[Edge]:

@@ -6,15 +6,17 @@ with a conversation is in `conversation` and `commands`; here it is read and sho
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from fsmbot.errors import MissingExtra
 
 try:
-    from prompt_toolkit.application import create_app_session, get_app_session
+    from prompt_toolkit.application import create_app_session, get_app, get_app_session
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.history import History, InMemoryHistory
     from prompt_toolkit.input import Input
@@ -32,9 +34,17 @@ from fsmbot.flow import Flow
 from fsmbot.foresight import Foresight
 from fsmbot.history import PrivateHistory
 from fsmbot.line_editor import limit_paste, make_prompt
+from fsmbot.observe import Observer
 from fsmbot.session import Session
 from fsmbot.terminal import Screen, fence, interrupts_only, keys_wait, strays_above_prompt
 from fsmbot.text import safe_line
+from fsmbot.watching import Watch, sources
+
+EDITED = "\0edited"
+"""What the prompt returns in place of a message when a watched file was edited."""
+
+LOOK_SECONDS = 0.3
+"""How often watched files are looked at."""
 
 HINT = "/help shows the commands, Alt-Enter begins a new line, Ctrl-C stops an answer, Ctrl-D leaves."
 
@@ -43,7 +53,8 @@ class Repl:
     """Talks with one user about one flow; `run()` returns the exit code.
 
     resources: ready objects by name, for example a fake doctor. load: reads the flow again for
-    `/reload`. history: whether typed lines are kept in a file. input, output: for tests.
+    `/reload`. history: whether typed lines are kept in a file. watch: whether an edit of the flow is
+    loaded at once, and of which other files. observers: see `fsmbot.observe`. input, output: for tests.
     """
 
     def __init__(
@@ -53,10 +64,14 @@ class Repl:
         history: bool = True,
         resources: Mapping[str, Any] | None = None,
         load: Callable[[], Flow] | None = None,
+        watch: Sequence[Path] | None = None,
+        observers: Sequence[Observer] = (),
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
-        self.chat = Chat(flow, resources, load)
+        self.chat = Chat(flow, resources, load, observers=observers)
+        self._watch = None if watch is None else Watch(lambda: [*sources(self.chat.flow), *watch])
+        self._draft = ""
         self._history: History = PrivateHistory() if history else InMemoryHistory()
         self._input, self._output = input, output
         self._foresight = Foresight(lambda: self.chat.session)
@@ -69,7 +84,9 @@ class Repl:
             self._banner()
             while self._open():
                 text = self._ask()
-                if text is None or not self._take(text):
+                if text is EDITED:
+                    self._take("/reload")
+                elif text is None or not self._take(text):
                     break
         return 0
 
@@ -131,16 +148,18 @@ class Repl:
             reply = commands.run(self.chat, text)
             for line in reply.lines:
                 self._screen.note(line)
+            self._play(iter(reply.events))
             return not reply.leave
         if text.strip():
             self._play(self.chat.send(commands.message(text)))
+            if self.chat.last is not None and self.chat.last.taken_back:
+                self._screen.note("(your message was taken back; the Up key brings it, to be sent again)")
         elif text:
             self._screen.note("(an empty message; write your question, or /help)")
         return True
 
     def _play(self, events: Iterator[Event]) -> None:
         """Show a turn as it happens; a failure is shown, and leaves the conversation where it was."""
-        before = self.chat.session.state
         try:
             self._playing = True
             self._show(events)
@@ -151,8 +170,6 @@ class Repl:
         finally:
             self._playing = False
             self._screen.end()
-        if self.chat.session.state is before and before.status != "new":
-            self._screen.note("(your message was taken back; the Up key brings it, to be sent again)")
 
     def _show(self, events: Iterator[Event]) -> None:
         """Show each event; Ctrl-C stops the node that speaks and keeps what it said."""
@@ -180,11 +197,28 @@ class Repl:
         while True:
             try:
                 with strays_above_prompt():
-                    return self._prompt.prompt()
+                    draft, self._draft = self._draft, ""
+                    return self._prompt.prompt(default=draft, pre_run=self._look_for_edits)
             except KeyboardInterrupt:
                 continue
             except EOFError:
                 return None
+
+    def _look_for_edits(self) -> None:
+        """While the prompt is up, end it when a watched file is edited, and keep what was typed."""
+        app = get_app()
+        app.erase_when_done = False
+
+        async def look() -> None:
+            while self._watch is not None:
+                await asyncio.sleep(LOOK_SECONDS)
+                if self._watch.changed() and not app.is_done:
+                    self._draft, app.erase_when_done = app.current_buffer.text, True
+                    app.exit(result=EDITED)
+                    return
+
+        if self._watch is not None:
+            app.create_background_task(look())
 
     def _typed(self, buffer: Buffer) -> None:
         if not commands.is_command(buffer.text):

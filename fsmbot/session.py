@@ -180,7 +180,7 @@ class Session:
             yield from self._begin(told)
             return
         if command.name != HELP:
-            yield from self.repeat()
+            yield from self.repeat(1 if command.name == BACK else None)
         yield self._rest()
 
     def _rest(self) -> Event:
@@ -189,10 +189,10 @@ class Session:
             return Listening(self.state.node)
         return Ended(self.state.node)
 
-    def repeat(self) -> Iterator[Event]:
-        """Say again, each as an event, what the bot said last; no handler is asked."""
+    def repeat(self, most: int | None = None) -> Iterator[Event]:
+        """Say again what the bot said last, of several messages the last `most`; no handler is asked."""
         said = itertools.takewhile(lambda message: message.role == "bot", reversed(self.state.history))
-        for message in reversed(list(said)):
+        for message in reversed(list(itertools.islice(said, most))):
             yield Commanded(REPEAT, self.state.node)
             yield Said(self.state.node, message.text)
 

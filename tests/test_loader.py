@@ -137,7 +137,8 @@ def node(text: str) -> str:
         (node("{handler: check, words: x, next: end}"),
          "4:35: node 'tested': setting 'words': expected a list or nothing, not the text 'x'"),
         (node("{handler: tell, text: x, next: end, timeout: 0}"),
-         "4:56: node 'tested': 'timeout' must be a number of seconds above 0, at most 3600, not the number 0"),
+         "4:56: node 'tested': 'timeout' must be a number of seconds above 0, at most 3600, "
+         "not the number 0"),
         (node("{handler: tell, text: x, next: end, remember: a}"),
          "4:47: node 'tested': 'remember' keeps the user's answer, but handler 'tell' does not listen; "
          "remove it"),

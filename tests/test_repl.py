@@ -245,7 +245,7 @@ def test_commands_are_completed(doctor_flow: Flow, keys: PipeInput) -> None:
     def offered(text: str) -> list[str]:
         return [c.text for c in CommandCompleter().get_completions(Document(text), CompleteEvent())]
 
-    assert offered("/re") == ["/reset", "/reload"]
+    assert offered("/re") == ["/restart", "/repeat", "/reload"]
     assert len(offered("/")) >= 8
     assert offered("re") == offered("//") == offered("/save ") == []
 

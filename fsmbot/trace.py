@@ -1,0 +1,111 @@
+"""A trace: every event of the conversations as a line of JSON, with times, in a private file.
+
+    {"at": "2031-05-04T10:00:00.123Z", "session": "…", "turn": 1, "event": "routed", "node": "check_medical",
+     "outcome": "medical", "target": "ask_doctor", "notes": {"score": 0.98}, "ms": 0.16, "node_ms": 0.17}
+
+Nothing that anybody said is in it, unless that is asked for: a text is told by its length, an error by
+its kind, and of what a handler noted only numbers and truth values are kept. The lines read back as
+events (`fsmbot.events.from_json`), so `fsmbot graph --path` can draw them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fsmbot.errors import StoreError
+from fsmbot.events import Commanded, Ended, Entered, Event, Failed, Listening, Routed, Said
+from fsmbot.observe import Observed
+
+log = logging.getLogger("fsmbot.trace")
+
+
+class Trace:
+    """An observer that writes what it sees to a file (mode 0600), which it appends to.
+
+    text: whether what was said, and all that handlers noted, is written too. Raises StoreError when
+    the file cannot be opened; a line that cannot be written later is logged once, and lost.
+    """
+
+    def __init__(self, path: str | Path, *, text: bool = False) -> None:
+        self._text, self._failed = text, False
+        self._clock = Clock()
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            os.fchmod(number, 0o600)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"the trace {path} cannot be written: {reason}") from error
+        self._file = open(number, "ab", buffering=0)  # noqa: SIM115  (it is closed by close)
+
+    def __call__(self, seen: Observed) -> None:
+        """Write one event."""
+        line = json.dumps(self._record(seen), ensure_ascii=True) + "\n"
+        try:
+            self._file.write(line.encode())
+        except (OSError, ValueError) as error:
+            if not self._failed:
+                log.warning("the trace cannot be written any more: %s", error)
+            self._failed = True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _record(self, seen: Observed) -> dict[str, Any]:
+        event = msgspec.to_builtins(seen.event, enc_hook=str)
+        if not self._text:
+            event.update(_untold(seen.event))
+        return {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "session": seen.session.id,
+            "turn": _turn(seen),
+            **event,
+            "ms": round(1000 * seen.seconds, 3),
+            **self._clock.total(seen),
+        }
+
+
+def _turn(seen: Observed) -> int:
+    """Return the number of the turn that an event belongs to; it is the state's once it is committed."""
+    state = seen.session.state
+    kept = isinstance(seen.event, (Listening, Ended, Commanded)) or state.status == "new"
+    return state.turn if kept else state.turn + 1
+
+
+def _untold(event: Event) -> dict[str, Any]:
+    """Return what stands in a trace in place of what was said."""
+    if isinstance(event, Said):
+        return {"text": "", "characters": len(event.text)}
+    if isinstance(event, Failed):
+        return {"error": event.error.partition(":")[0]}
+    if isinstance(event, Routed) and event.notes:
+        return {"notes": {k: v for k, v in event.notes.items() if isinstance(v, (bool, int, float))}}
+    return {}
+
+
+class Clock:
+    """Adds up the times of events: of each node until it is left, of each turn until it rests."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, dict[str, float]] = {}
+
+    def total(self, seen: Observed) -> dict[str, float]:
+        """Take note of an event; return "node_ms" where it ends a visit, "turn_ms" where a turn."""
+        spent = self._sessions.setdefault(seen.session.id, {"": 0.0})
+        event, node = seen.event, seen.event.node
+        spent[""] += seen.seconds
+        spent[node] = (0.0 if isinstance(event, Entered) else spent.get(node, 0.0)) + seen.seconds
+        totals = {}
+        if isinstance(event, (Routed, Failed, Listening)):
+            totals["node_ms"] = round(1000 * spent.pop(node), 3)
+        if isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target):
+            totals["turn_ms"] = round(1000 * spent[""], 3)
+            del self._sessions[seen.session.id]
+        return totals
