@@ -230,7 +230,7 @@ def check_names(flow: Flow) -> Iterator[Mistake]:
 
     Handlers of one's own may remember anything, so a flow that has one is not judged.
     """
-    if any(not node.handler.function.__module__.startswith("fsmbot.") for node in flow.nodes.values()):
+    if not _only_builtins(flow):
         return
     known = _remembered(flow)
     for node in flow.nodes.values():
@@ -241,6 +241,16 @@ def check_names(flow: Flow) -> Iterator[Mistake]:
                     f"node '{node.name}': nothing in this flow remembers '{shown}'"
                     + (suggest(wanted, known) or "; let a listening node have `remember: " + wanted + "`"),
                 )
+
+
+def _only_builtins(flow: Flow) -> bool:
+    """Return whether all that the flow and its subflows call came with fsmbot."""
+    return all(
+        _only_builtins(node.flow)
+        if node.flow
+        else node.handler.function.__module__.startswith("fsmbot.handlers.")
+        for node in flow.nodes.values()
+    )
 
 
 def _remembered(flow: Flow) -> list[str]:
