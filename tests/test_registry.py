@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -139,3 +140,43 @@ def test_a_resource_takes_settings_only() -> None:
 
         @Registry().resource
         def thing(size: int) -> object: ...
+
+
+def test_outcomes_may_be_the_keys_of_a_setting() -> None:
+    """A handler with outcomes_of is routed by what its flow file names."""
+    registry = Registry()
+
+    @registry.handler(outcomes_of="cases")
+    def pick(turn: Turn, *, cases: dict[str, int]) -> str:
+        return next(iter(cases))
+
+    handler = registry.handlers["pick"]
+    assert handler.outcomes == ()
+    assert handler.outcomes_with({"cases": {"a": 1, "b": 2}}) == ("a", "b", "other")
+
+
+def _not_a_map(turn: Turn, *, cases: list[str]) -> str:
+    return ""
+
+
+def _no_such_setting(turn: Turn) -> str:
+    return ""
+
+
+def _with_a_literal(turn: Turn, *, cases: dict[str, int]) -> Literal["a"]:
+    return "a"
+
+
+@pytest.mark.parametrize(
+    ("function", "listens", "reason"),
+    [
+        (_not_a_map, False, "that must be a dict"),
+        (_no_such_setting, False, "which is none of its settings"),
+        (_with_a_literal, False, "annotate what it returns as str"),
+        (_with_a_literal, True, "a listening handler has one way out"),
+    ],
+)
+def test_outcomes_of_must_name_a_map(function: Any, listens: bool, reason: str) -> None:
+    """A slip shows signature and contract, as any other."""
+    with pytest.raises(RegistrationError, match=reason):
+        Registry().handler(outcomes_of="cases", listens=listens)(function)

@@ -9,7 +9,8 @@ import re
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from fsmbot.events import Event, Said
 from fsmbot.flow import Flow
 from fsmbot.history import PrivateHistory, default_path
 from fsmbot.line_editor import SafeInput, make_prompt
-from fsmbot.loader import parse_flow
+from fsmbot.loader import load_flow, parse_flow
 from fsmbot.repl import Repl
 from fsmbot.terminal import Screen, fence, interrupts_only
 
@@ -228,6 +229,90 @@ def test_slash_commands_are_answered(doctor_flow: Flow, keys: PipeInput) -> None
 def test_reset_opens_a_new_conversation(doctor_flow: Flow, keys: PipeInput) -> None:
     """Its opening words are said at once."""
     assert said(Talk(doctor_flow, keys).type("/reset", ENTER)) == [PROMPT, PROMPT]
+
+
+def test_back_and_repeat_say_the_question_again(doctor_flow: Flow, keys: PipeInput) -> None:
+    """The bot speaks, not the program: as it did the first time."""
+    shown = Talk(doctor_flow, keys).type("/repeat", ENTER, "/back", ENTER, "hello", ENTER, "/undo", ENTER)
+    assert said(shown) == [PROMPT, PROMPT, GREETING, PROMPT, PROMPT]
+    assert "there is no turn to take back" in shown
+    assert "taken back: hello" in shown
+
+
+SPOKEN = """\
+start: ask_user
+commands:
+  help: {words: [what can you do], say: I echo.}
+  restart: {words: [start over]}
+nodes:
+  ask_user: {remember: said, next: say}
+  say: {text: "You said {said}", next: ask_user}
+"""
+
+
+def test_spoken_commands_are_obeyed(keys: PipeInput) -> None:
+    """A plain user needs no slash; nothing is said to be taken back, and /help tells the words."""
+    talk = Talk(parse_flow(SPOKEN), keys)
+    shown = talk.type("what can you do", ENTER, "a", ENTER, "Start over.", ENTER, "/help", ENTER)
+    assert said(shown) == [PROMPT, "I echo.", "You said a", PROMPT, PROMPT]
+    assert "your message was taken back" not in shown
+    assert 'say "start over": restart' in shown
+
+
+def watched(path: Path, keys: PipeInput, edit: str, typed: str) -> tuple[Talk, str]:
+    """Talk while a flow file is edited, and return the talk with what was printed."""
+    path.write_text(SPOKEN)
+    talk = Talk(load_flow(path), keys, watch=[])
+
+    def type_and_edit() -> None:
+        try:
+            keys.send_text("hello" + ENTER)
+            wait_until(lambda: shown_by(talk).count(PROMPT) == 2)
+            keys.send_text(typed)
+            time.sleep(0.1)
+            path.write_text(edit)
+            wait_until(lambda: re.search("f.yaml is loaded|goes on", shown_by(talk)) is not None)
+        finally:
+            keys.send_text(ENTER + CTRL_D)
+
+    thread = threading.Thread(target=type_and_edit)
+    thread.start()
+    assert talk.repl.run() == 0
+    thread.join()
+    return talk, shown_by(talk)
+
+
+def shown_by(talk: Talk) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", talk.out.getvalue())
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_an_edit_is_loaded_while_the_prompt_is_up(tmp_path: Path, keys: PipeInput) -> None:
+    """What changed is told; node, memory and the half-typed message stay."""
+    path = tmp_path / "f.yaml"
+    talk, shown = watched(path, keys, SPOKEN.replace("You said", "I heard"), "half ")
+    assert "f.yaml is loaded\n  node 'say': text: 'You said {said}' -> 'I heard {said}'" in shown
+    assert said(shown)[-2:] == ["I heard half ", PROMPT]
+    assert talk.repl.chat.session.state.turn == 2
+
+
+def test_a_broken_edit_is_reported_and_the_old_flow_goes_on(tmp_path: Path, keys: PipeInput) -> None:
+    """With line, column and a caret below the mistake."""
+    path = tmp_path / "f.yaml"
+    _, shown = watched(path, keys, SPOKEN.replace("next: say}", "next: sya}"), "half ")
+    assert (
+        f"{path}:6:36: node 'ask_user': next goes to unknown node 'sya'; did you mean 'say'?\n"
+        "      ask_user: {remember: said, next: sya}\n"
+        "                                       ^\n"
+        "the flow that was loaded before goes on" in shown
+    )
+    assert said(shown)[-2:] == ["You said half ", PROMPT]
 
 
 def test_quit_leaves_with_0(doctor_flow: Flow, keys: PipeInput) -> None:

@@ -64,6 +64,35 @@ def test_a_turn_taken_back_is_overwritten_by_the_next(make_store: Callable[[], S
     assert store.load("ada") == session.state
 
 
+def test_a_store_returns_to_an_earlier_turn(make_store: Callable[[], Store]) -> None:
+    """What came after is forgotten; a turn that is not kept is None, and then nothing is."""
+    store = make_store()
+    session = Session(FLOW, store=store, session_id="ada")
+    session.say("one")
+    before = session.state
+    session.say("two")
+    session.say("three")
+    assert store.rewind("ada", 7) is None
+    assert store.load("ada") == session.state
+    assert store.rewind("ada", 1) == before
+    assert make_store().load("ada") == before
+    assert store.rewind("ada", 2) is None
+    assert store.rewind("nobody", 0) is None
+
+
+def test_a_session_goes_back_through_its_store(make_store: Callable[[], Store]) -> None:
+    """Also one that was resumed by another process, step by step to the beginning."""
+    first = Session(FLOW, store=make_store(), session_id="ada")
+    first.say("one")
+    first.say("two")
+    session = Session(FLOW, state=make_store().load("ada"), store=make_store(), session_id="ada")
+    assert session.back()
+    assert session.state.memory == {"last": "one"}
+    assert session.back()
+    assert (session.state.turn, session.state.memory) == (0, {})
+    assert not session.back()
+
+
 def test_the_file_is_private(tmp_path: Path) -> None:
     """Conversations are readable by their owner alone."""
     SQLiteStore(tmp_path / "s.db")
