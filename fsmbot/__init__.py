@@ -3,9 +3,11 @@
 Flows are YAML files, nodes are registered handlers, and a session is an iterator of events.
 """
 
+from fsmbot.contract import Text
 from fsmbot.errors import FlowError, FsmbotError, HandlerError, RegistrationError, StateError
 from fsmbot.flow import Flow, Node
 from fsmbot.loader import load_flow, parse_flow
+from fsmbot.placeholders import fill
 from fsmbot.registry import Registry, Resources, handler, resource
 from fsmbot.session import Session
 from fsmbot.turn import Message, State, Turn
@@ -25,7 +27,9 @@ __all__ = [
     "Session",
     "State",
     "StateError",
+    "Text",
     "Turn",
+    "fill",
     "handler",
     "load_flow",
     "parse_flow",

@@ -21,8 +21,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, overload
 
-from fsmbot.contract import Handler, Setting, place_of, read_handler, read_settings, refusal
+from fsmbot.contract import Handler, Setting, place_of
 from fsmbot.errors import FsmbotError, RegistrationError, ResourceError
+from fsmbot.signature import read_handler, read_settings, refusal
 
 F = TypeVar("F", bound=Callable[..., Any])
 

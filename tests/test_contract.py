@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from fsmbot.contract import read_handler
 from fsmbot.errors import RegistrationError
+from fsmbot.signature import read_handler
 from fsmbot.turn import Turn
 
 if TYPE_CHECKING:
