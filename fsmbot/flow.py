@@ -108,7 +108,7 @@ class Flow:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
 
-    @property
+    @cached_property
     def ends(self) -> tuple[str, ...]:
         """The targets that finish this flow."""
         return self.outcomes or (END,)

@@ -36,14 +36,44 @@ class Move:
         That event is the caller's to emit, once the turn is committed. Raises HandlerError when a
         handler fails and no `on_error` takes over.
         """
-        last = yield from self._visit(name)
-        self.see(())
-        return last
+        steps, events, ends, outer = self._flow.steps, self.events, self._flow.ends, self._outer
+        if name in ends:
+            return _ended(events[-1].node, name)
+        for _ in range(self._flow.max_steps):
+            step = steps[name]
+            if step.inner or outer:
+                self.see(step.scope)
+            if step.door != "out":
+                events.append(step.entered)
+                yield step.entered
+            if step.door == "in":
+                name = self._open(step)
+                continue
+            moved: Routed | Failed
+            if step.streams:
+                moved = yield from self._speak(step)
+            else:
+                moved = self._decide(step)
+            if step.listens and type(moved) is Routed:
+                self.see(())
+                return step.listening
+            events.append(moved)
+            yield moved
+            name = moved.target
+            if name in ends:
+                self.see(())
+                return step.ended if name == END else _ended(step.name, name)
+        raise self._step_limit(name)
+
+    def _open(self, step: Step) -> str:
+        """Begin a subflow, with a fresh memory, and return its first node."""
+        self.turn.memory[step.node] = json_copy(step.fresh)
+        return step.routed[None].target
 
     def see(self, scope: Sequence[str]) -> None:
         """Let the turn's memory be that of the subflow nodes named, the outermost first."""
         outer = self._outer
-        while [name for name, _ in outer] != list(scope[: len(outer)]):
+        while outer and [name for name, _ in outer] != list(scope[: len(outer)]):
             name, around = outer.pop()
             around[name] = self.turn.memory
             self.turn.memory = around
@@ -52,39 +82,11 @@ class Move:
             outer.append((name, self.turn.memory))
             self.turn.memory = inner if isinstance(inner, dict) else {}
 
-    def _visit(self, name: str) -> Generator[Event, None, Listening | Ended]:
-        steps, events, turn, ends = self._flow.steps, self.events, self.turn, self._flow.ends
-        if name in ends:
-            return _ended(events[-1].node, name)
-        for _ in range(self._flow.max_steps):
-            step = steps[name]
-            if step.scope or self._outer:
-                self.see(step.scope)
-            if step.door != "out":
-                events.append(step.entered)
-                yield step.entered
-            moved: Routed | Failed
-            if step.door:
-                if step.door == "in":
-                    turn.memory[step.node] = json_copy(step.fresh)
-                    name = step.routed[None].target
-                    continue
-                (moved,) = step.routed.values()
-            elif step.streams:
-                moved = yield from self._speak(step)
-            else:
-                moved = self._decide(step)
-            if step.listens and type(moved) is Routed:
-                return step.listening
-            events.append(moved)
-            yield moved
-            name = moved.target
-            if name in ends:
-                return step.ended if name == END else _ended(step.name, name)
-        raise self._step_limit(name)
-
     def _decide(self, step: Step) -> Routed | Failed:
-        """Call a handler that says nothing."""
+        """Call a handler that says nothing; a subflow is left by the end that was reached."""
+        if step.door:
+            (left,) = step.routed.values()
+            return left
         try:
             return self._routed(step, step.call(self.turn, self._resources))
         except Exception as error:

@@ -102,9 +102,12 @@ class Session:
                 f"the message has {len(text):,} characters; at most {MAX_MESSAGE:,} are read, "
                 "so please shorten it"
             )
-        if self.state.status == "ended" and self.flow.spoken(text) is None:
+        status, command = self.state.status, self.flow.spoken(text) if self.flow.commands else None
+        if status == "ended" and command is None:
             raise StateError(f"session '{self.id}' has ended; begin a new one")
-        return self._observed(self._send(text))
+        if status == "listening" and command is None:
+            return self._observed(self._answer(text))
+        return self._observed(self._send(text, command))
 
     def say(self, text: str) -> str:
         """Send a message and return what the bot says to it, one message a line."""
@@ -122,10 +125,9 @@ class Session:
     def _observed(self, events: Iterator[Event]) -> Iterator[Event]:
         return watched(events, self, self._observers) if self._observers else events
 
-    def _send(self, text: str) -> Iterator[Event]:
+    def _send(self, text: str, command: SpokenCommand | None) -> Iterator[Event]:
         if self.state.status == "new":
             yield from self._begin([])
-        command = self.flow.spoken(text)
         if command is not None:
             yield from self._obey(command)
         elif self.state.status == "listening":
@@ -135,7 +137,7 @@ class Session:
         """Start a conversation from its very beginning, whatever was before."""
         memory = json_copy(self.flow.memory) if self.flow.memory else {}
         move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
-        yield from self._run(self.flow.start, move, self.state, 0)
+        return self._run(self.flow.start, move, self.state, 0)
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""

@@ -21,7 +21,8 @@ class Step:
     """One node, ready to be visited.
 
     name: its path. scope: the nodes whose flows it is in. door: whether a subflow is entered ("in")
-    or left ("out") here. fresh: what the subflow's memory begins with.
+    or left ("out") here. inner: whether it is in a subflow, or its door. fresh: what the subflow's
+    memory begins with.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Step:
         "entered",
         "error_target",
         "fresh",
+        "inner",
         "listening",
         "listens",
         "name",
@@ -47,6 +49,7 @@ class Step:
         node, handler = place.node, place.node.handler
         self.name, self.listens = place.path, handler.listens
         self.node, self.scope, self.door = node.name, place.scope, place.door
+        self.inner = bool(place.scope or place.door)
         self.fresh = dict(node.flow.memory) if node.flow else {}
         self.streams, self.pure = handler.streams, handler.pure
         self.call = _call(node)
