@@ -15,6 +15,7 @@ from fsmbot.errors import FsmbotError, StateError
 from fsmbot.events import Event
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
+from fsmbot.played import Played, committed
 from fsmbot.registry import Resources, default_registry
 from fsmbot.session import Session, resources_of
 from fsmbot.turn import Message, State
@@ -24,6 +25,9 @@ MAX_UNDO = 100
 
 Talk = tuple[Message, ...]
 """The messages of one conversation."""
+
+Turns = tuple[Played, ...]
+"""The turns of one conversation, its opening first."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Moment:
     state: State
     past: tuple[Talk, ...]
     last: Exchange | None
+    turns: Turns
+    past_turns: tuple[Turns, ...]
 
 
 class Chat:
@@ -68,6 +74,8 @@ class Chat:
         self.session = Session(flow, self.resources)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None
+        self._turns: Turns = ()
+        self._past_turns: tuple[Turns, ...] = ()
         self._moments: deque[Moment] = deque(maxlen=MAX_UNDO)
 
     @property
@@ -79,15 +87,24 @@ class Chat:
         """Leave the present conversation for a new one, which is still to be started."""
         if self.session.state.turn:
             self.past = (*self.past, self.session.state.history)
-        self.session = Session(self.flow, self.resources)
+            self._past_turns = (*self._past_turns, self._turns)
+        self.session, self._turns = Session(self.flow, self.resources), ()
 
     def start(self) -> Iterator[Event]:
         """Start the present conversation; raises StateError if it has begun."""
-        return self.session.start()
+        return self._opened(self.session.start())
+
+    def _opened(self, source: Iterator[Event]) -> Iterator[Event]:
+        events: list[Event] = []
+        try:
+            yield from _recorded(source, events)
+        finally:
+            self._turns = committed(None, events, self.session.state.memory)
 
     def send(self, text: str) -> Generator[Event, None, None]:
         """Do what `Session.send` does, and remember it for `undo` and `last`."""
-        before = Moment(text, self.session.id, self.session.state, self.past, self.last)
+        state, last = self.session.state, self.last
+        before = Moment(text, self.session.id, state, self.past, last, self._turns, self._past_turns)
         events: list[Event] = []
         error = ""
         try:
@@ -99,6 +116,7 @@ class Chat:
             kept = self.session.state is not before.state
             if kept:
                 self._moments.append(before)
+                self._turns += committed(text, events, self.session.state.memory)
             self.last = Exchange(text, tuple(events), error, kept)
 
     def undo(self) -> str | None:
@@ -112,6 +130,7 @@ class Chat:
         self.session = Session(self.flow, self.resources, moment.state, session_id=moment.session_id)
         self._moments.pop()
         self.past, self.last = moment.past, moment.last
+        self._turns, self._past_turns = moment.turns, moment.past_turns
         return moment.text
 
     def reload(self) -> bool:
@@ -126,6 +145,8 @@ class Chat:
         resources = Resources(flow.registry, flow.resources, **self._kept(flow))
         state = self.session.state if self.session.state.turn else None
         self.flow, self.resources = flow, resources
+        if state is None:
+            self._turns = ()
         try:
             self.session = Session(flow, resources, state, session_id=self.session.id)
         except StateError:
@@ -149,6 +170,10 @@ class Chat:
     def talks(self) -> tuple[Talk, ...]:
         """Return the conversations so far, the present one last."""
         return (*self.past, self.session.state.history)
+
+    def played(self) -> tuple[Turns, ...]:
+        """Return the turns of the conversations so far, the present one last."""
+        return (*self._past_turns, self._turns)
 
 
 def _recorded(source: Iterator[Event], kept: list[Event]) -> Generator[Event, None, None]:
