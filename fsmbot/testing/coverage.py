@@ -1,0 +1,88 @@
+"""Which nodes and routes of a flow the tests have walked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fsmbot.events import Entered, Event, Failed, Routed
+from fsmbot.flow import Flow
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way from a node to the next: by an outcome ("" where there is one way out), or on failure.
+
+    source: "" for the flow's own on_error, which any node may take.
+    """
+
+    source: str
+    outcome: str
+    target: str
+    failure: bool = False
+
+    def __str__(self) -> str:
+        label = "on_error" if self.failure else self.outcome
+        return " ".join(filter(None, (self.source or "any node", label, "->", self.target)))
+
+
+Part = str | Route
+"""What can be covered: a node, by its name, or a route."""
+
+
+def parts_of(flow: Flow) -> list[Part]:
+    """Return all the nodes and all the routes of a flow, in the order of the file."""
+    parts: list[Part] = list(flow.nodes)
+    for node in flow.nodes.values():
+        parts += [Route(node.name, outcome, target) for outcome, target in node.routes().items()]
+        if node.on_error not in (None, node.name):
+            parts.append(Route(node.name, "", str(node.on_error), failure=True))
+    takers = [node for node in flow.nodes.values() if node.on_error is None and node.name != flow.on_error]
+    if flow.on_error is not None and takers:
+        parts.append(Route("", "", flow.on_error, failure=True))
+    return parts
+
+
+def walked(flow: Flow, events: Iterable[Event]) -> Iterator[Part]:
+    """Yield the nodes and routes that some events went along."""
+    parts = set(parts_of(flow))
+    for event in events:
+        if isinstance(event, Entered):
+            yield event.node
+        elif isinstance(event, Routed):
+            yield Route(event.node, event.outcome, event.target)
+        elif isinstance(event, Failed):
+            own = Route(event.node, "", event.target, failure=True)
+            yield own if own in parts else Route("", "", event.target, failure=True)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What there is, and which of it was walked."""
+
+    parts: tuple[Part, ...]
+    seen: frozenset[Part]
+
+    @property
+    def missing(self) -> list[Part]:
+        """The nodes and routes that no test has walked."""
+        return [part for part in self.parts if part not in self.seen]
+
+    @property
+    def percent(self) -> float:
+        """The share of nodes and routes that were walked, 0..100."""
+        return 100 * (len(self.parts) - len(self.missing)) / len(self.parts)
+
+    def __str__(self) -> str:
+        nodes = self._count([part for part in self.parts if isinstance(part, str)])
+        routes = self._count([part for part in self.parts if isinstance(part, Route)])
+        # Rounded down, so that 100% means all of it.
+        return f"{nodes} nodes, {routes} routes ({int(self.percent)}%)"
+
+    def _count(self, parts: list[Part]) -> str:
+        return f"{len(self.seen.intersection(parts))} of {len(parts)}"
+
+
+def coverage_of(flow: Flow, seen: Iterable[Part]) -> Coverage:
+    """Return what some walked parts cover of a flow."""
+    return Coverage(tuple(parts_of(flow)), frozenset(seen))
