@@ -217,7 +217,8 @@ def _checked(options: argparse.Namespace, path: Path) -> str:
     from fsmbot.testing.reader import read_script
 
     _registry(options)
-    return f"{len(read_script(path).cases)} tests"
+    count = len(read_script(path).cases)
+    return f"{count} test" + "s" * (count != 1)
 
 
 def _graph(options: argparse.Namespace) -> int:
