@@ -103,7 +103,9 @@ def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     test.add_argument(
         "paths", nargs="+", metavar="PATH", type=Path, help="a flow, a test file, or a folder of them"
     )
-    test.add_argument("-k", dest="words", metavar="WORDS", default="", help="only tests named so")
+    test.add_argument(
+        "-k", dest="words", metavar="WORDS", default="", help="only tests whose name contains this"
+    )
     test.add_argument(
         "--min-coverage", metavar="PERCENT", type=float, help="fail where fewer nodes and routes are walked"
     )

@@ -173,7 +173,7 @@ def _save(chat: Chat, rest: str) -> Reply:
 
 @command("/save-test", "[--force] FILE")
 def _save_test(chat: Chat, rest: str) -> Reply:
-    """Write the conversations so far to a test file for `fsmbot test`."""
+    """Write the conversations so far to a test file."""
     from fsmbot.testing.record import record
     from fsmbot.testing.script import SUFFIX
 
