@@ -70,7 +70,7 @@ def _flow_of(fields: Fields, root: Tree, source: str, registry: Registry | None)
     if name is None:
         return None
     found = Path(os.path.normpath(path.parent / name))
-    if found.is_file() and found != path:
+    if found.is_file():
         return load_flow(found, registry)
     fields.note(place, f"the flow file '{found}' does not exist; name it as `flow:`, relative to this file")
     return None

@@ -62,7 +62,7 @@ def test_a_failure_is_a_block_of_three_lines(folder: Path, capsys: pytest.Captur
 def test_test_files_of_one_flow_count_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line for the flow; a file that is named twice runs once."""
     (folder / "more.test.yaml").write_text(SHRUGS)
-    assert main(["test", ".", "talk.yaml", "--min-coverage", "100"]) == 0
+    assert main(["test", ".", str(folder / "talk.yaml"), "--min-coverage", "100"]) == 0
     out = capsys.readouterr().out
     assert out == "talk.yaml: 2 tests in 2 files, 0 failed; coverage 4 of 4 nodes, 5 of 5 routes (100%)\n"
 

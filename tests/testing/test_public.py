@@ -67,11 +67,18 @@ def test_what_goes_wrong_while_playing_is_raised(sample: Flow) -> None:
         play(parse_flow("start: fall\nnodes: {fall: {next: end}}", registry=registry), [])
 
 
-def test_memory_that_is_given_is_not_changed(sample: Flow) -> None:
-    """The same dict can begin the next conversation."""
-    given = {"sum": 1, "list": []}
-    play(sample, ["4"], memory=given)
-    assert given == {"sum": 1, "list": []}
+def test_memory_that_is_given_is_not_changed() -> None:
+    """The same dict can begin the next conversation, whatever a handler does with its values."""
+    registry = Registry()
+
+    @registry.handler
+    def add(turn: Turn) -> None:
+        turn.memory["list"].append(1)
+
+    given: dict[str, list[int]] = {"list": []}
+    flow = parse_flow("start: add\nnodes: {add: {next: end}}", registry=registry)
+    assert play(flow, [], memory=given).memory == {"list": [1]}
+    assert given == {"list": []}
 
 
 def test_test_files_run_from_python(tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def test_a_bug_in_the_runner_is_not_hidden(project: pytest.Pytester) -> None:
 def test_handlers_are_named_in_the_configuration(project: pytest.Pytester) -> None:
     """A module or a file beside the configuration; one that cannot be imported is a collection error."""
     project.path.joinpath("mine.py").write_text(
-        "from fsmbot import handler, Turn\n@handler\ndef mine(turn: Turn) -> None: ...\n"
+        "from fsmbot import handler, Turn\nopen('imports', 'a').write('once ')\n"
+        "@handler\ndef mine(turn: Turn) -> None: ...\n"
     )
     project.path.joinpath("talk.yaml").write_text(
         "start: ask_user\nnodes: {ask_user: {next: mine}, mine: {next: end}}"
@@ -94,6 +95,7 @@ def test_handlers_are_named_in_the_configuration(project: pytest.Pytester) -> No
     for named in ("mine", "mine.py"):
         project.makeini(f"[pytest]\nfsmbot_handlers = {named}\n")
         project.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)
+    assert project.path.joinpath("imports").read_text() == "once once "  # once in each of the two runs
     project.makeini("[pytest]\nfsmbot_handlers = nobody_there\n")
     result = project.runpytest_subprocess(*PLUGIN)
     result.assert_outcomes(errors=2)
