@@ -1,8 +1,9 @@
-"""The command line: `fsmbot --flow F` talks; check, graph, schema and handlers tell about flows.
+"""The command line: `fsmbot --flow F` talks; check, graph, schema and handlers tell about flows;
+test runs their tests; sessions looks into a store.
 
 Every command imports what it needs when it runs, so that `--help` and `check` stay quick. The exit
-code is 0 when all went well, 1 when a handler failed or output could not be written, 2 for a wrong
-command line or flow file, 130 after Ctrl-C, 141 when the reader of the output went away.
+code is 0 when all went well, 1 when a handler or a test failed or output could not be written, 2 for
+a wrong command line or file, 130 after Ctrl-C, 141 when the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -94,10 +95,12 @@ def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     graph = commands.add_parser("graph", help="draw a flow as a picture or as text")
     _add_graph(graph)
     schema = commands.add_parser("schema", help="print a JSON Schema of flow files for editors")
+    schema.add_argument("--tests", action="store_true", help="of test files instead")
     schema.set_defaults(run=_schema)
     handlers = commands.add_parser("handlers", help="list the registered handlers")
     handlers.set_defaults(run=_handlers)
-    for command in (check, graph, schema, handlers):
+    test, export = _add_test(commands), _add_sessions(commands)
+    for command in (check, graph, schema, handlers, test, export):
         _add_handlers(command, default=argparse.SUPPRESS)  # else it would empty what stands before
 
 
@@ -124,6 +127,35 @@ def _add_observers(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trace-text", action="store_true", help="write into the trace what is said, too")
     parser.add_argument("--otel", action="store_true", help="record OpenTelemetry spans")
+
+
+def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    test = commands.add_parser("test", help="run the tests that stand beside flows in *.test.yaml files")
+    test.add_argument(
+        "paths", nargs="+", metavar="PATH", type=Path, help="a flow, a test file, or a folder of them"
+    )
+    test.add_argument(
+        "-k", dest="words", metavar="WORDS", default="", help="only tests whose name contains this"
+    )
+    test.add_argument(
+        "--min-coverage", metavar="PERCENT", type=float, help="fail where fewer nodes and routes are walked"
+    )
+    test.add_argument("--junit", metavar="FILE", type=Path, help="write the results as JUnit XML too")
+    test.set_defaults(run=_test)
+    return test
+
+
+def _add_sessions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    sessions = commands.add_parser("sessions", help="look into a store of sessions")
+    actions = sessions.add_subparsers(title="actions", metavar="ACTION", required=True)
+    export = actions.add_parser("export", help="print a stored session")
+    export.add_argument("name", metavar="NAME", help="the session's name")
+    export.add_argument("--store", metavar="FILE", type=Path, required=True, help="the SQLite file")
+    export.add_argument("--as-test", action="store_true", help="as a test file, else as Markdown")
+    export.add_argument("--flow", dest="flow_file", metavar="FLOW", type=Path, help="the flow it ran")
+    export.add_argument("-o", "--out", metavar="OUT", type=Path, help="write to this new file")
+    export.set_defaults(run=_export)
+    return export
 
 
 def _add_handlers(parser: argparse.ArgumentParser, default: object) -> None:
@@ -220,12 +252,22 @@ def _check(options: argparse.Namespace) -> int:
     code = 0
     for path in options.flows:
         try:
-            flow = _load(options, path)
-            print(safe(f"{path}: ok, {len(flow.nodes)} nodes"))
+            print(safe(f"{path}: ok, {_checked(options, path)}"))
         except FlowError as error:
             print(safe(_told(error)), file=sys.stderr)
             code = WRONG
     return code
+
+
+def _checked(options: argparse.Namespace, path: Path) -> str:
+    """Read a flow or a test file, and return what is in it."""
+    if not path.name.endswith(".test.yaml"):
+        return f"{len(_load(options, path).nodes)} nodes"
+    from fsmbot.testing.reader import read_script
+
+    _registry(options)
+    count = len(read_script(path).cases)
+    return f"{count} test" + "s" * (count != 1)
 
 
 def _graph(options: argparse.Namespace) -> int:
@@ -263,7 +305,13 @@ def _schema(options: argparse.Namespace) -> int:
 
     from fsmbot.schema import flow_schema
 
-    print(json.dumps(flow_schema(_registry(options, plugins=True)), indent=2))
+    if options.tests:
+        from fsmbot.testing.schema import script_schema
+
+        found = script_schema()
+    else:
+        found = flow_schema(_registry(options, plugins=True))
+    print(json.dumps(found, indent=2))
     return 0
 
 
@@ -272,3 +320,17 @@ def _handlers(options: argparse.Namespace) -> int:
 
     print(safe(describe_handlers(_registry(options, plugins=True))), end="")
     return 0
+
+
+def _test(options: argparse.Namespace) -> int:
+    from fsmbot.testing.command import test
+
+    _registry(options)
+    return test(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from fsmbot.testing.export import export
+
+    _registry(options)
+    return export(options)

@@ -201,6 +201,26 @@ def _save(chat: Chat, rest: str) -> Reply:
     return Reply((f"saved to {path}",))
 
 
+@command("/save-test", "[--force] FILE")
+def _save_test(chat: Chat, rest: str) -> Reply:
+    """Write the conversations so far to a test file."""
+    from fsmbot.testing.record import record
+    from fsmbot.testing.script import SUFFIX
+
+    force = rest.startswith("--force ")
+    name = rest.removeprefix("--force ").strip()
+    if not name.endswith(SUFFIX):
+        return Reply((f"usage: /save-test [--force] FILE, with a FILE whose name ends in {SUFFIX}",))
+    path = Path(os.path.expanduser(name))
+    try:
+        _write_private(path, record(chat.played(), chat.flow, path), overwrite=force)
+    except FileExistsError:
+        return Reply((f"{path} exists; to replace it: /save-test --force {name}",))
+    except (FsmbotError, OSError, ValueError) as error:
+        return Reply((f"{path} is not written: {getattr(error, 'strerror', None) or error}",))
+    return Reply((f"saved to {path}; to run it: fsmbot test {path}",))
+
+
 @command("/quit")
 def _quit(chat: Chat, rest: str) -> Reply:
     """Leave."""

@@ -16,9 +16,10 @@ from fsmbot.events import Commanded, Event, Said
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
 from fsmbot.observe import Observer, timed
+from fsmbot.played import Played, committed
 from fsmbot.registry import Resources, default_registry
 from fsmbot.session import Session, resources_of
-from fsmbot.spoken import BACK, RESTART
+from fsmbot.spoken import BACK, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore
 from fsmbot.turn import Message, State
 
@@ -27,6 +28,9 @@ MAX_UNDO = 100
 
 Talk = tuple[Message, ...]
 """The messages of one conversation."""
+
+Turns = tuple[Played, ...]
+"""The turns of one conversation, its opening first."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Moment:
     state: State
     past: tuple[Talk, ...]
     last: Exchange | None
+    turns: Turns
+    past_turns: tuple[Turns, ...]
 
 
 class Chat:
@@ -84,6 +90,8 @@ class Chat:
         self.session = self._session(flow)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None
+        self._turns: Turns = ()
+        self._past_turns: tuple[Turns, ...] = ()
         self._moments: deque[Moment] = deque(maxlen=MAX_UNDO)
 
     def _session(self, flow: Flow, state: State | None = None, session_id: str = "") -> Session:
@@ -100,18 +108,27 @@ class Chat:
         """Leave the present conversation for a new one, which is still to be started."""
         if self.session.state.turn:
             self.past = (*self.past, self.session.state.history)
-        self.session = self._session(self.flow)
+            self._past_turns = (*self._past_turns, self._turns)
+        self.session, self._turns = self._session(self.flow), ()
 
     def start(self) -> Iterator[Event]:
         """Start the present conversation; raises StateError if it has begun."""
-        return self.session.start()
+        return self._opened(self.session.start())
+
+    def _opened(self, source: Iterator[Event]) -> Iterator[Event]:
+        seen: list[tuple[Event, float]] = []
+        try:
+            yield from _recorded(source, seen)
+        finally:
+            self._turns = committed(None, [event for event, _ in seen], self.session.state.memory)
 
     def send(self, text: str) -> Generator[Event, None, None]:
         """Do what `Session.send` does, and remember it for `undo` and `last`.
 
         The spoken command `restart` leaves the present conversation for a new one.
         """
-        before = Moment(text, self.session.id, self.session.state, self.past, self.last)
+        state, last = self.session.state, self.last
+        before = Moment(text, self.session.id, state, self.past, last, self._turns, self._past_turns)
         command = self.session.flow.spoken(text)
         seen: list[tuple[Event, float]] = []
         error = ""
@@ -122,13 +139,20 @@ class Chat:
             error = str(raised)
             raise
         finally:
-            kept = self.session.state is not before.state
-            if kept and command is not None and command.name == BACK:
-                self._forget(before.state)
-            elif kept:
-                self._moments.append(before)
             events, seconds = zip(*seen, strict=True) if seen else ((), ())
-            self.last = Exchange(text, events, seconds, error, kept)
+            self._keep(before, command, events)
+            self.last = Exchange(text, events, seconds, error, self.session.state is not before.state)
+
+    def _keep(self, before: Moment, command: SpokenCommand | None, events: tuple[Event, ...]) -> None:
+        """Keep what undo returns to, and the turn, where a message moved the conversation."""
+        if self.session.state is before.state:
+            return
+        if command is not None and command.name == BACK:
+            self._forget(before.state)
+            return
+        self._moments.append(before)
+        if command is None:
+            self._turns += committed(before.text, events, self.session.state.memory)
 
     def restart(self) -> Iterator[Event]:
         """Leave the present conversation for a new one, and start it."""
@@ -143,7 +167,7 @@ class Chat:
     def _forget(self, left: State) -> None:
         """Drop the moment to which a spoken `back` returned already."""
         if self._moments and self._moments[-1].state.turn == left.turn - 1:
-            self._moments.pop()
+            self._turns = self._moments.pop().turns
 
     def undo(self) -> str | None:
         """Return to before the last message, and return that message, or None if there is none.
@@ -156,6 +180,7 @@ class Chat:
         self.session = self._session(self.flow, moment.state, moment.session_id)
         self._moments.pop()
         self.past, self.last = moment.past, moment.last
+        self._turns, self._past_turns = moment.turns, moment.past_turns
         return moment.text
 
     def reload(self) -> bool:
@@ -170,6 +195,8 @@ class Chat:
         resources = Resources(flow.registry, flow.resources, **self._kept(flow))
         state = self.session.state if self.session.state.turn else None
         self.flow, self.resources = flow, resources
+        if state is None:
+            self._turns = ()
         try:
             self.session = self._session(flow, state, self.session.id)
         except StateError:
@@ -193,6 +220,10 @@ class Chat:
     def talks(self) -> tuple[Talk, ...]:
         """Return the conversations so far, the present one last."""
         return (*self.past, self.session.state.history)
+
+    def played(self) -> tuple[Turns, ...]:
+        """Return the turns of the conversations so far, the present one last."""
+        return (*self._past_turns, self._turns)
 
 
 def _recorded(source: Iterator[Event], kept: list[tuple[Event, float]]) -> Generator[Event, None, None]:

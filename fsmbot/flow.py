@@ -124,6 +124,11 @@ class Flow:
         return MappingProxyType({place.path: place for place in _places(self, (), None)})
 
     @cached_property
+    def all_nodes(self) -> Mapping[str, Node]:
+        """The nodes of the flow and of its subflows, by path."""
+        return MappingProxyType({p.path: p.node for p in self.places.values() if p.door != "out"})
+
+    @cached_property
     def size(self) -> int:
         """How many places there are."""
         inner = (node.flow.size + len(node.flow.ends) for node in self.nodes.values() if node.flow)

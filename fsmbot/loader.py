@@ -8,7 +8,6 @@ own folder or below.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from fsmbot.registry import Registry, load_builtins
 from fsmbot.settings import convert_settings, describe, suggest
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
 from fsmbot.subflows import Subflows
-from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
+from fsmbot.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 
 TOP_KEYS = (
     "name",
@@ -74,17 +73,8 @@ def _read(data: bytes, source: str, reader: NodeReader, subflows: Subflows) -> F
     if tree is not None or not problems:
         flow = _FlowReader(source, problems, reader.at(problems, subflows)).read(tree)
     if flow is None or problems:
-        raise FlowError(source, _with_excerpts(problems, data))
+        raise FlowError(source, with_excerpts(problems, data))
     return flow
-
-
-def _with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
-    """Give each problem of this file the line where it stands."""
-    lines = data[: MAX_BYTES + 1].decode("utf-8-sig", "replace").split("\n")
-    return [
-        p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1].rstrip("\r"))
-        for p in problems
-    ]
 
 
 class _FlowReader(Fields):

@@ -114,8 +114,15 @@ def _refuse_taken(
 
 
 def _same_source(a: Callable[..., Any], b: Callable[..., Any]) -> bool:
-    same = (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
-    return same and "<locals>" not in a.__qualname__
+    """Return whether two functions are one in the source, which may be imported under two names."""
+    if a.__qualname__ != b.__qualname__ or "<locals>" in a.__qualname__:
+        return False
+    return a.__module__ == b.__module__ or _file(a) == _file(b) != ""
+
+
+def _file(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return code.co_filename if code else ""
 
 
 class Resources(dict[str, Any]):

@@ -109,6 +109,16 @@ CREATE TABLE IF NOT EXISTS turns (
 """
 
 
+class StoredTurn(msgspec.Struct, frozen=True):
+    """One committed turn: what the user said (None for the opening), what came of it, and the state
+    after it, without its history."""
+
+    user: str | None
+    messages: list[Message]
+    events: list[Event]
+    state: State
+
+
 class SQLiteStore:
     """Keeps sessions in one file (mode 0600), a row a turn.
 
@@ -204,6 +214,18 @@ class SQLiteStore:
             except (sqlite3.Error, msgspec.MsgspecError) as error:
                 raise self._error("be read", error) from error
 
+    def turns(self, session_id: str) -> list[StoredTurn]:
+        """Return the turns of a session, none for an unknown one; raises StoreError for a damaged file."""
+        with self._lock:
+            try:
+                rows = self._db.execute(
+                    "SELECT messages, events, state FROM turns WHERE session = ? ORDER BY turn",
+                    (session_id,),
+                ).fetchall()
+                return [_stored_turn(*row) for row in rows]
+            except (sqlite3.Error, msgspec.MsgspecError) as error:
+                raise self._error("be read", error) from error
+
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""
         with self._lock:
@@ -222,3 +244,10 @@ class SQLiteStore:
 
     def _error(self, what: str, error: Exception) -> StoreError:
         return StoreError(f"the session store {self._path} cannot {what}: {error}")
+
+
+def _stored_turn(messages: str, events: str, state: str) -> StoredTurn:
+    """Read one row; the user's message, where there is one, comes before the bot's."""
+    said = msgspec.json.decode(messages, type=list[Message])
+    user = said[0].text if said and said[0].role == "user" else None
+    return StoredTurn(user, said, msgspec.json.decode(events, type=list[Event]), State.from_json(state))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fsmbot.errors import Problem
@@ -77,6 +77,15 @@ def _decode(data: bytes) -> str:
         raise _Refused(
             line, column, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         ) from None
+
+
+def with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
+    """Give each problem of this file the line where it stands."""
+    lines = data[: MAX_BYTES + 1].decode("utf-8-sig", "replace").split("\n")
+    return [
+        p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1].rstrip("\r"))
+        for p in problems
+    ]
 
 
 class _Reader:

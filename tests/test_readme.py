@@ -69,11 +69,21 @@ def test_the_mistake_shown_is_the_message() -> None:
     assert str(caught.value).splitlines()[0] in README
 
 
+def test_the_test_file_shown_passes(tmp_path: Path) -> None:
+    """It is a whole file, and what `fsmbot test` prints for the shipped one is what is shown."""
+    from fsmbot.testing.reader import parse_script
+    from fsmbot.testing.runner import run_script
+
+    (text,) = [block for block in blocks("yaml") if "tests:" in block]
+    assert run_script(parse_script(text, str(ROOT / "flows" / "doctor.test.yaml"))).failures == []
+    assert run("-m", "fsmbot", "test", "flows", "--min-coverage", "100").stdout in README
+
+
 def test_every_command_shown_exists() -> None:
     """The slash commands and the options in the README are those of the program."""
     from fsmbot.commands import COMMANDS
 
-    assert set(re.findall(r"^\| `(/\w+)", README, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `(/[\w-]+)", README, re.MULTILINE)) == set(COMMANDS)
     help_text = run("-m", "fsmbot", "--help").stdout
     for option in ("--flow", "--doctor", "--no-history", "--json", "--handlers"):
         assert option in README

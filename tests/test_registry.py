@@ -180,3 +180,14 @@ def test_outcomes_of_must_name_a_map(function: Any, listens: bool, reason: str) 
     """A slip shows signature and contract, as any other."""
     with pytest.raises(RegistrationError, match=reason):
         Registry().handler(outcomes_of="cases", listens=listens)(function)
+
+
+def test_one_file_may_be_imported_under_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its path for a flow, and as a module by its unit tests: the same handler is no clash."""
+    (tmp_path / "own_nodes.py").write_text(
+        "from fsmbot import Turn, handler\n@handler\ndef own_node(turn: Turn) -> None: ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import_handlers(str(tmp_path / "own_nodes.py"))
+    import_handlers("own_nodes")
+    assert default_registry.handlers["own_node"].function is sys.modules["own_nodes"].own_node

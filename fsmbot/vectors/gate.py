@@ -18,6 +18,7 @@ ones, so 0.5 means as likely as not.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,11 +83,13 @@ class Gate:
         return cls(vectors, prototypes, _read_weights(path, settings))
 
     @classmethod
-    def from_word_lists(cls, vectors: WordVectors) -> Gate:
+    def from_word_lists(
+        cls, vectors: WordVectors, medical: Iterable[str] = MEDICAL, everyday: Iterable[str] = EVERYDAY
+    ) -> Gate:
         """Make prototypes of two lists of words, for vectors that came without any."""
         import numpy as np
 
-        halves = [vectors.unit_rows(vectors.find_all(words)) for words in (MEDICAL, EVERYDAY)]
+        halves = [vectors.unit_rows(vectors.find_all(words)) for words in (medical, everyday)]
         size = min(len(half) for half in halves)
         # With no list word known there is nothing to compare with: every score is then even.
         both = np.concatenate([half[:size] for half in halves])

@@ -1,0 +1,145 @@
+"""`stub:` of a test file: what stands in for nodes and for the doctor."""
+
+from __future__ import annotations
+
+from fsmbot.flow import Flow, Node
+from fsmbot.settings import suggest
+from fsmbot.testing.fields import Fields
+from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Stubs
+from fsmbot.yamltree import Tree
+
+DOCTOR = "doctor"
+"""The resource that can be stubbed."""
+
+NODE_KEYS = ("says", "outcome", "fails")
+"""The keys of a node's stub."""
+
+_DOCTOR_FORMS = "text, a list of pieces, a map question -> answer, {fails: reason} or {answers: list}"
+_NODE_FORMS = "text, a list of pieces, or a map with 'says', 'outcome' or 'fails'"
+_ANSWER_FORMS = "text, a list of pieces, or {says: text, fails: reason}"
+
+
+def asks_doctor(node: Node) -> bool:
+    """Whether a node's handler takes the resource `doctor`."""
+    return DOCTOR in node.handler.resources
+
+
+def read_stubs(fields: Fields, flow: Flow | None, parent: Tree) -> Stubs:
+    """Return what the key `stub` of a map holds; mistakes go to `fields`.
+
+    flow: None where it could not be read, so that no name is called unknown.
+    """
+    item = parent.value.get("stub")
+    if item is None:
+        return {}
+    stubs: dict[str, NodeStub | DoctorStub] = {}
+    for name, tree in fields.mapping(item, "'stub'", parent.keys["stub"]).items():
+        stub = _read(fields, flow, name, tree, item.keys[name])
+        if stub is not None:
+            stubs[name] = stub
+    return stubs
+
+
+def _read(
+    fields: Fields, flow: Flow | None, name: str, tree: Tree, key: Tree
+) -> NodeStub | DoctorStub | None:
+    """Read one stub: `doctor` is the resource wherever a node asks for it."""
+    has_doctor = flow is None or any(map(asks_doctor, flow.all_nodes.values()))
+    if name == DOCTOR and has_doctor:
+        return _doctor(fields, tree, key)
+    if flow is None:
+        return None
+    if name not in flow.all_nodes:
+        known = [*flow.all_nodes, *([DOCTOR] if has_doctor else [])]
+        fields.note(key, f"stub: the flow has no node '{name}'" + suggest(name, known))
+        return None
+    return _node(fields, flow.all_nodes[name], tree, key)
+
+
+def _node(fields: Fields, node: Node, tree: Tree, key: Tree) -> NodeStub:
+    """Read the stub of a node; a plain text, or pieces, is what it says."""
+    what = f"the stub of node '{node.name}'"
+    if tree.is_map and tree.value:
+        fields.known_keys(tree, what, NODE_KEYS)
+        answer, outcome = _says_and_fails(fields, tree, what), _outcome(fields, node, tree, what)
+        if answer.fails and outcome:
+            fields.note(tree.keys["outcome"], f"{what} fails, so it has no outcome; remove one of them")
+    else:
+        answer, outcome = Answer(_pieces(fields, tree, what, _NODE_FORMS, key)), ""
+    if node.outcomes and not outcome and not answer.fails and "outcome" not in (tree.value or ()):
+        names = ", ".join(node.outcomes)
+        fields.note(key, f"{what} needs an outcome, such as {{outcome: ...}}; known: {names}")
+    return NodeStub(answer, outcome)
+
+
+def _outcome(fields: Fields, node: Node, tree: Tree, what: str) -> str:
+    if "outcome" not in tree.value:
+        return ""
+    item = tree.value["outcome"]
+    name = fields.text(item, f"{what}: 'outcome'", tree.keys["outcome"])
+    if name is not None:
+        check_outcome(fields, node, name, item)
+    return name or ""
+
+
+def check_outcome(fields: Fields, node: Node, name: str, place: Tree) -> bool:
+    """Return whether a node has this outcome, and note it otherwise."""
+    outcomes = node.outcomes
+    if name in outcomes:
+        return True
+    hint = suggest(name, outcomes) or "; it has one way out, so name none"
+    fields.note(place, f"node '{node.name}' has no outcome '{name}'{hint}")
+    return False
+
+
+def _says_and_fails(fields: Fields, tree: Tree, what: str) -> Answer:
+    says: tuple[str, ...] = ()
+    if "says" in tree.value:
+        says = _pieces(
+            fields, tree.value["says"], f"{what}: 'says'", "text or a list of pieces", tree.keys["says"]
+        )
+    fails = None
+    if "fails" in tree.value:
+        fails = fields.text(tree.value["fails"], f"{what}: 'fails'", tree.keys["fails"])
+    return Answer(says, fails or "")
+
+
+def _pieces(fields: Fields, tree: Tree, what: str, forms: str, key: Tree | None) -> tuple[str, ...]:
+    """Return a text or the texts of a list; `forms` tells what else may stand there."""
+    if not isinstance(tree.value, (str, list)):
+        fields.wrong(tree, f"{what} must be {forms}", key)
+        return ()
+    return tuple(text for _, text in fields.texts(tree, what, key, empty=True))
+
+
+def _doctor(fields: Fields, tree: Tree, key: Tree) -> DoctorStub:
+    """Read the stub of the doctor: the first form that fits."""
+    what = f"the stub of '{DOCTOR}'"
+    if not tree.is_map or not tree.value or _is_failing(tree):
+        return DoctorStub(in_order=(_answer(fields, tree, what, _DOCTOR_FORMS, key),))
+    answers = tree.value.get("answers")
+    if len(tree.value) == 1 and answers is not None and isinstance(answers.value, list):
+        if not answers.value:
+            fields.note(answers, "'answers' is an empty list; write an answer, or remove it")
+        what = "an answer of the doctor"
+        return DoctorStub(
+            in_order=tuple(_answer(fields, item, what, _ANSWER_FORMS, None) for item in answers.value)
+        )
+    asked = {
+        question: _answer(fields, item, f"the answer to '{question}'", _ANSWER_FORMS, tree.keys[question])
+        for question, item in tree.value.items()
+    }
+    return DoctorStub(by_question=asked)
+
+
+def _answer(fields: Fields, tree: Tree, what: str, forms: str, key: Tree | None) -> Answer:
+    """Read one answer: text, pieces, or a failure after what was said."""
+    if tree.is_map and _is_failing(tree):
+        return _says_and_fails(fields, tree, what)
+    return Answer(_pieces(fields, tree, what, forms, key))
+
+
+def _is_failing(tree: Tree) -> bool:
+    """Whether a map is {fails: reason}, perhaps with `says`, rather than questions and answers."""
+    reason = tree.value.get("fails")
+    return reason is not None and isinstance(reason.value, str) and set(tree.value) <= {"says", "fails"}

@@ -1,0 +1,75 @@
+"""Which nodes and routes were walked, and which are missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from fsmbot.flow import Flow
+from fsmbot.testing.coverage import Route, coverage_of, parts_of, walked
+from fsmbot.testing.runner import ScriptResult
+
+
+def test_every_node_and_every_way_out_of_it_counts(sample: Flow) -> None:
+    """Outcomes, ways on failure, and the flow's own on_error once."""
+    assert [str(part) for part in parts_of(sample)] == [
+        *("ask", "sort", "count", "echo", "oops", "sorry"),
+        "ask -> sort",
+        "sort number -> count",
+        "sort word -> echo",
+        "count -> ask",
+        "count on_error -> oops",
+        "echo -> ask",
+        "oops -> ask",
+        "sorry -> end",
+        "any node on_error -> sorry",
+    ]
+
+
+def test_outcomes_that_lead_to_one_node_are_routes_of_their_own(sample: Flow) -> None:
+    """`next: echo` for a node with two outcomes is two ways to be tested."""
+    nodes = {**sample.nodes, "sort": dataclasses.replace(sample.nodes["sort"], next="echo")}
+    parts = parts_of(dataclasses.replace(sample, nodes=nodes))
+    assert Route("sort", "number", "echo") in parts
+    assert Route("sort", "word", "echo") in parts
+
+
+def test_a_way_that_nobody_can_take_does_not_count(sample: Flow) -> None:
+    """A node's on_error that names itself, and the flow's where every node has its own."""
+    nodes = {
+        name: dataclasses.replace(node, on_error="sorry" if name != "oops" else "oops")
+        for name, node in sample.nodes.items()
+    }
+    failures = [p for p in parts_of(dataclasses.replace(sample, nodes=nodes)) if isinstance(p, Route)]
+    assert Route("", "", "sorry", failure=True) not in failures
+    assert not [route for route in failures if route.failure and route.source == "oops"]
+
+
+def test_what_was_walked_is_told_apart_from_what_was_not(run: Callable[[str], ScriptResult]) -> None:
+    """A failure covers the node's own on_error, or else the flow's."""
+    covered = run('tests: {t: [{user: "13"}, {user: a}]}').coverage
+    assert [str(part) for part in covered.missing] == [
+        "sorry",
+        "count -> ask",
+        "sorry -> end",
+        "any node on_error -> sorry",
+    ]
+    assert str(covered) == "5 of 6 nodes, 6 of 9 routes (73%)"
+    covered = run('tests: {t: [{user: "13"}, {user: "1"}, {user: a}, {user: boom}]}').coverage
+    assert covered.missing == []
+    assert covered.percent == 100
+
+
+def test_percent_is_rounded_down(sample: Flow) -> None:
+    """99.9% never reads as all of it."""
+    parts = parts_of(sample)
+    assert "93%" in str(coverage_of(sample, parts[:-1]))
+    assert 93.3 < coverage_of(sample, parts[:-1]).percent < 93.4
+
+
+def test_names_of_nodes_are_opaque(sample: Flow) -> None:
+    """A node may be called chat/ask, and one that the flow does not know breaks nothing."""
+    from fsmbot.events import Entered, Failed
+
+    events = [Entered("chat/ask"), Failed("chat/ask", "x", "sorry")]
+    assert list(walked(sample, events)) == ["chat/ask", Route("", "", "sorry", failure=True)]
