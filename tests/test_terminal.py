@@ -272,7 +272,7 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Terminal) -> None:
     terminal.type("/why\r")
     terminal.wait("you said: .*evil")
     terminal.type("/undo\r")
-    terminal.wait("taken back: .*evil")
+    terminal.wait(r"taken back: .*evil.*\nbot> Yes\?\nyou>")
     terminal.type("\x1b[A\x1b[A\x1b[A\x03")
     terminal.type("\x12evil")
     terminal.wait("reverse-i-search")

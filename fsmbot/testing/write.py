@@ -54,7 +54,7 @@ def _style(text: str) -> str | None:
 def readable(data: Any) -> bool:
     """Whether a test file can hold this: it reads back the same, with the same types."""
     tree, problems = read_tree(to_yaml(data).encode())
-    return not problems and tree is not None and repr(tree.plain()) == repr(data)
+    return not problems and tree is not None and tree.plain() == data
 
 
 def storable(text: str) -> str:

@@ -1,0 +1,211 @@
+"""What each command of the command line does: a function of its options that returns the exit code.
+
+Every one imports what it needs when it runs, so that `--help` and `check` stay quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsmbot.errors import DrawingError, FlowError, FsmbotError
+from fsmbot.text import safe
+
+if TYPE_CHECKING:
+    from fsmbot.flow import Flow
+    from fsmbot.observe import Observer
+    from fsmbot.registry import Registry
+    from fsmbot.visits import Visits
+
+WRONG = 2
+"""The exit code for a wrong command line or file."""
+
+REFERENCE = Path(__file__).parent / "assets" / "doctor.yaml"
+"""A copy of flows/doctor.yaml, which an installed package has not."""
+
+
+def _registry(options: argparse.Namespace, *, plugins: bool = False) -> Registry:
+    """Return the registry with the built-in handlers and those that the user names."""
+    from fsmbot.registry import import_handlers, load_builtins, load_plugins
+
+    registry = load_builtins()
+    for name in options.modules:
+        import_handlers(name)
+    if plugins:
+        load_plugins()
+    return registry
+
+
+def _load(options: argparse.Namespace, path: Path) -> Flow:
+    from fsmbot.loader import load_flow
+
+    _registry(options)
+    return load_flow(path)
+
+
+def talk(options: argparse.Namespace) -> int:
+    """Open the conversation: at a terminal the REPL, else a message a line."""
+    path = options.flow or (REFERENCE if options.doctor else None)
+    if path is None:
+        options.parser.print_help(sys.stderr)
+        print("\nfsmbot: name a flow with --flow FILE, or give a command", file=sys.stderr)
+        return WRONG
+    from fsmbot import logs
+
+    logs.setup()
+
+    def load() -> Flow:
+        return _with_doctor(_load(options, path), options.doctor)
+
+    flow, observers = load(), _observers(options)
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from fsmbot.channels import run_json, run_plain
+
+        run = run_json if options.json else run_plain
+        return run(flow, sys.stdin.buffer, sys.stdout, observers=observers)
+    from fsmbot.repl import Repl
+
+    modules = [Path(name) for name in options.modules if name.endswith(".py")]
+    watch = modules if options.watch else None
+    return Repl(flow, history=not options.no_history, load=load, watch=watch, observers=observers).run()
+
+
+def _observers(options: argparse.Namespace) -> list[Observer]:
+    """Return what is to be told of every event."""
+    observers: list[Observer] = []
+    if options.trace is not None:
+        from fsmbot.trace import Trace
+
+        observers.append(Trace(options.trace, text=options.trace_text))
+    elif options.trace_text:
+        raise FsmbotError("--trace-text adds to a trace; name its file with --trace FILE")
+    if options.otel:
+        from fsmbot.telemetry import Spans
+
+        observers.append(Spans())
+    return observers
+
+
+def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
+    """Return the flow with another artefact for its doctor."""
+    import dataclasses
+
+    if folder is None:
+        return flow
+    settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
+    return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
+
+
+def check(options: argparse.Namespace) -> int:
+    """Report the mistakes of every file named."""
+    code = 0
+    for path in options.flows:
+        try:
+            print(safe(f"{path}: ok, {_checked(options, path)}"))
+        except FlowError as error:
+            print(safe(error.pointed()), file=sys.stderr)
+            code = WRONG
+    return code
+
+
+def _checked(options: argparse.Namespace, path: Path) -> str:
+    """Read a flow or a test file, and return what is in it."""
+    if not path.name.endswith(".test.yaml"):
+        count = len(_load(options, path).all_nodes)
+        return f"{count} node" + "s" * (count != 1)
+    from fsmbot.testing.reader import read_script
+
+    _registry(options)
+    count = len(read_script(path).cases)
+    return f"{count} test" + "s" * (count != 1)
+
+
+def graph(options: argparse.Namespace) -> int:
+    """Draw a flow, with the way of a conversation where one is named."""
+    from fsmbot.drawing import drawn, form_of
+    from fsmbot.picture import marked, picture
+
+    form = options.format or form_of(options.out)
+    if form == "png" and options.out is None and sys.stdout.isatty():
+        raise DrawingError("a terminal cannot show a PNG; write it to a file: --out flow.png")
+    flow = _load(options, options.flow_file)
+    seen = picture(flow)
+    visits = _visits(options, [shape.name for shape in seen.nodes])
+    if visits is not None:
+        seen = marked(seen, visits.nodes, visits.routes)
+    _write(drawn(seen, form), options.out)
+    return 0
+
+
+def _visits(options: argparse.Namespace, known: list[str]) -> Visits | None:
+    """Return what is to be marked: the way of a conversation, or what the flow's tests walk."""
+    from fsmbot.visits import read_visits, visits
+
+    if options.path is not None:
+        return read_visits(options.path, known)
+    if not options.coverage:
+        return None
+    from fsmbot.testing import run_tests
+
+    return visits(event for result in run_tests(options.flow_file) for event in result.events)
+
+
+def _write(content: bytes, path: Path | None) -> None:
+    """Write to a file, or to standard output."""
+    if path is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DrawingError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def schema(options: argparse.Namespace) -> int:
+    import json
+
+    from fsmbot.schema import flow_schema
+
+    if options.tests:
+        from fsmbot.testing.schema import script_schema
+
+        found = script_schema()
+    else:
+        found = flow_schema(_registry(options, plugins=True))
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def handlers(options: argparse.Namespace) -> int:
+    from fsmbot.describe import describe_handlers
+
+    print(safe(describe_handlers(_registry(options, plugins=True))), end="")
+    return 0
+
+
+def test(options: argparse.Namespace) -> int:
+    from fsmbot.testing.command import test
+
+    _registry(options)
+    return test(options)
+
+
+def export(options: argparse.Namespace) -> int:
+    from fsmbot.testing.export import export
+
+    _registry(options)
+    return export(options)
+
+
+def init(options: argparse.Namespace) -> int:
+    """Write the folder of a new bot, and say how to go on."""
+    from fsmbot import starter
+
+    for path in starter.init(options.folder):
+        print(safe(str(path)))
+    print(safe(f"\nTalk with it:\n  cd {options.folder}"))
+    print("  python -m fsmbot --flow flow.yaml --handlers handlers.py --watch")
+    print("Test it:\n  python -m fsmbot test flow.yaml --handlers handlers.py")
+    return 0
