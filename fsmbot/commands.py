@@ -16,6 +16,7 @@ from fsmbot.changes import changes
 from fsmbot.conversation import Chat
 from fsmbot.errors import FlowError, FsmbotError, StateError
 from fsmbot.events import Event
+from fsmbot.private import write_private
 from fsmbot.settings import suggest
 from fsmbot.spoken import HELP
 
@@ -187,18 +188,7 @@ def _reload(chat: Chat, rest: str) -> Reply:
 @command("/save", "[--force] FILE")
 def _save(chat: Chat, rest: str) -> Reply:
     """Write the conversations so far to a Markdown file."""
-    force = rest.startswith("--force ")
-    name = rest.removeprefix("--force ").strip()
-    if not name or name == "--force":
-        return Reply(("usage: /save [--force] FILE",))
-    path = Path(os.path.expanduser(name))
-    try:
-        _write_private(path, explain.markdown(chat.flow.name, chat.talks()), overwrite=force)
-    except FileExistsError:
-        return Reply((f"{path} exists; to replace it: /save --force {name}",))
-    except (OSError, ValueError) as error:
-        return Reply((f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",))
-    return Reply((f"saved to {path}",))
+    return _write("/save", rest, lambda path: explain.markdown(chat.flow.name, chat.talks()))
 
 
 @command("/save-test", "[--force] FILE")
@@ -207,29 +197,28 @@ def _save_test(chat: Chat, rest: str) -> Reply:
     from fsmbot.testing.record import record
     from fsmbot.testing.script import SUFFIX
 
+    if not rest.endswith(SUFFIX):
+        return Reply((f"usage: /save-test [--force] FILE, with a FILE whose name ends in {SUFFIX}",))
+    return _write("/save-test", rest, lambda path: record(chat.played(), chat.flow, path))
+
+
+def _write(command: str, rest: str, text: Callable[[Path], str]) -> Reply:
+    """Write the text to the file that a command was given, `--force` replacing one that exists."""
     force = rest.startswith("--force ")
     name = rest.removeprefix("--force ").strip()
-    if not name.endswith(SUFFIX):
-        return Reply((f"usage: /save-test [--force] FILE, with a FILE whose name ends in {SUFFIX}",))
+    if not name or name == "--force":
+        return Reply((f"usage: {command} [--force] FILE",))
     path = Path(os.path.expanduser(name))
     try:
-        _write_private(path, record(chat.played(), chat.flow, path), overwrite=force)
+        write_private(path, text(path), overwrite=force)
     except FileExistsError:
-        return Reply((f"{path} exists; to replace it: /save-test --force {name}",))
+        return Reply((f"{path} exists; to replace it: {command} --force {name}",))
     except (FsmbotError, OSError, ValueError) as error:
-        return Reply((f"{path} is not written: {getattr(error, 'strerror', None) or error}",))
-    return Reply((f"saved to {path}; to run it: fsmbot test {path}",))
+        return Reply((f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",))
+    return Reply((f"saved to {path}",))
 
 
 @command("/quit")
 def _quit(chat: Chat, rest: str) -> Reply:
     """Leave."""
     return Reply(leave=True)
-
-
-def _write_private(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a file that its owner alone can read, whatever the umask and its mode before."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
-    with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)

@@ -35,7 +35,8 @@ class Session:
 
     flow: shared by all sessions. resources: ready objects by name (the rest is built when first
     needed), or Resources shared by several sessions. state: where to resume; a state of a flow that
-    has changed is resumed when its node still stands, and `notice` tells so. store: where every
+    has changed is resumed when its node still stands, and `notice` tells so; a new one may bring a
+    memory. store: where every
     turn is committed. observers: called with every event and its time, see `fsmbot.observe`. Raises
     StateError for a state whose node is gone from the flow.
     """
@@ -135,7 +136,8 @@ class Session:
 
     def _begin(self, events: list[Event]) -> Iterator[Event]:
         """Start a conversation from its very beginning, whatever was before."""
-        memory = json_copy(self.flow.memory) if self.flow.memory else {}
+        memory = {**self.flow.memory, **(self.state.memory if self.state.status == "new" else {})}
+        memory = json_copy(memory) if memory else {}
         move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
         return self._run(self.flow.start, move, self.state, 0)
 

@@ -263,6 +263,15 @@ def test_remember_keeps_the_answer() -> None:
     assert session.state.memory == {"name": "Ada"}
 
 
+def test_a_conversation_begins_with_the_memory_of_flow_and_state() -> None:
+    """The flow's `memory:`, and over it what the program that runs it knows already."""
+    talk = flow("  ask: {next: say}\n  say: {next: end}\n", top="memory: {name: friend, tries: 0}\n")
+    session = Session(talk, state=State(memory={"name": "Ada"}))
+    list(session.start())
+    assert session.state.memory == {"name": "Ada", "tries": 0}
+    assert talk.memory == {"name": "friend", "tries": 0}
+
+
 def test_a_speaking_handler_may_decide() -> None:
     """A generator's return value is its outcome."""
     talk = flow(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from fsmbot.explain import markdown
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
 from fsmbot.played import Played
+from fsmbot.private import write_private
 from fsmbot.settings import suggest
 from fsmbot.stores import SQLiteStore, StoredTurn
 from fsmbot.testing.record import record
@@ -75,13 +75,7 @@ def _markdown(turns: Sequence[StoredTurn], name: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file that its owner alone can read."""
     try:
-        with open(path, "x", encoding="utf-8", opener=_private) as file:
-            file.write(text)
+        write_private(path, text)
     except FileExistsError:
         raise StateError(f"{path} exists; remove it, or choose another name") from None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

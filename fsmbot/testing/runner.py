@@ -16,6 +16,7 @@ from fsmbot.testing.checks import Happened, Miss, judge
 from fsmbot.testing.coverage import Coverage, coverage_of, walked
 from fsmbot.testing.script import Case, Script, Step
 from fsmbot.testing.stubs import doctors, stubbed
+from fsmbot.turn import State
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ class _Talk:
 
     def __init__(self, script: Script, case: Case) -> None:
         self.events: list[Event] = []
-        flow, ready = stubbed(script.flow, case.stubs, case.memory), doctors(case.stubs)
-        self._session = Session(flow, _Borrowed(script.flow.shared, ready), session_id="test")
+        flow, ready = stubbed(script.flow, case.stubs), doctors(case.stubs)
+        resources, begin = _Borrowed(script.flow.shared, ready), State(memory=dict(case.memory))
+        self._session = Session(flow, resources, begin, session_id="test")
 
     def play(self, step: Step) -> list[Miss]:
         """Play one step; return what was not as expected."""

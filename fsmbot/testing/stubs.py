@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from fsmbot.doctor.fakes import BrokenDoctor, FakeDoctor
@@ -51,12 +51,12 @@ def doctors(stubs: Stubs) -> dict[str, FakeDoctor]:
     return {name: ScriptedDoctor(stub) for name, stub in stubs.items() if isinstance(stub, DoctorStub)}
 
 
-def stubbed(flow: Flow, stubs: Stubs, memory: Mapping[str, Any]) -> Flow:
-    """Return a flow whose stubbed nodes do what their stubs say, and that begins with some memory."""
+def stubbed(flow: Flow, stubs: Stubs) -> Flow:
+    """Return a flow whose stubbed nodes do what their stubs say."""
     for path, stub in stubs.items():
         if isinstance(stub, NodeStub):
             flow = _with_stub(flow, path, stub)
-    return dataclasses.replace(flow, memory={**flow.memory, **memory})
+    return flow
 
 
 def _with_stub(flow: Flow, path: str, stub: NodeStub) -> Flow:

@@ -12,7 +12,7 @@ from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
 from fsmbot.played import Played
 from fsmbot.session import Session
-from fsmbot.testing.stubs import stubbed
+from fsmbot.turn import State
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def play(
     """
     if not isinstance(flow, Flow):
         flow = load_flow(flow)
-    session = Session(stubbed(flow, {}, memory or {}), flow.shared if resources is None else resources)
+    session = Session(flow, resources, State(memory=dict(memory or {})))
     turns = [Played(None, tuple(session.start()), session.state.memory)]
     for line in lines:
         turns.append(Played(line, tuple(session.send(line)), session.state.memory))

@@ -102,12 +102,12 @@ def run(chat: Chat, text: str) -> str:
 
 
 def test_save_test_writes_a_test_that_passes(chat: Chat, sample: Flow, tmp_path: Path) -> None:
-    """All conversations so far, for the owner alone, and how to run it is told."""
+    """All conversations so far, for the owner alone."""
     talk(chat, "4", "13", "boom", "a")
     path = tmp_path / "my talk.test.yaml"
     old = os.umask(0)
     try:
-        assert run(chat, f"/save-test {path}") == f"saved to {path}; to run it: fsmbot test {path}"
+        assert run(chat, f"/save-test {path}") == f"saved to {path}"
     finally:
         os.umask(old)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -140,8 +140,8 @@ def test_save_test_tells_what_stands_in_the_way(chat: Chat, tmp_path: Path) -> N
     path = tmp_path / "x.test.yaml"
     assert (
         run(chat, f"/save-test {path}")
-        == f"{path} is not written: nothing was said yet, so there is nothing to record"
+        == f"{path} cannot be written: nothing was said yet, so there is nothing to record"
     )
     assert not path.exists()
     talk(chat, "a")
-    assert "is not written: No such file" in run(chat, "/save-test /nowhere/x.test.yaml")
+    assert "cannot be written: No such file" in run(chat, "/save-test /nowhere/x.test.yaml")
