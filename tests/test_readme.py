@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from fsmbot.diagram import mermaid
-from fsmbot.loader import load_flow
+from fsmbot.drawing import drawn
+from fsmbot.errors import FlowError
+from fsmbot.loader import load_flow, parse_flow
+from fsmbot.picture import picture
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,7 +48,7 @@ def test_the_python_examples_run_one_after_the_other(tmp_path: Path) -> None:
     done = run("-c", code.replace("talks.db", str(tmp_path / "talks.db")))
     assert done.returncode == 0, done.stderr
     assert "Said(node='ask_doctor', text='Rest" in done.stdout
-    assert done.stdout.endswith("Ended(node='ask_doctor', outcome='')\n")
+    assert "Ended(node='ask_doctor', outcome='')\n" in done.stdout
 
 
 def test_the_flow_shown_is_the_shipped_one() -> None:
@@ -58,15 +63,42 @@ def test_the_diagram_shown_is_what_graph_prints() -> None:
     assert blocks("mermaid") == [mermaid(load_flow(ROOT / "flows" / "doctor.yaml"))]
 
 
+def test_the_change_shown_is_a_flow() -> None:
+    """The reference flow with the nodes of the example in place of its own."""
+    (block,) = [block for block in blocks("yaml") if "ask_duration" in block]
+    nodes = yaml.safe_load((ROOT / "flows" / "doctor.yaml").read_text())
+    nodes["nodes"] |= yaml.safe_load(block)
+    flow = parse_flow(json.dumps(nodes))
+    assert flow.nodes["check_medical"].routes()["medical"] == "ask_duration"
+
+
+def drawn_by(svg: bytes) -> list[str]:
+    """Return the texts of a drawing, which are the same whatever fonts it was measured with."""
+    return [text.strip() for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+
+
+@pytest.mark.parametrize("flow", sorted(path.stem for path in (ROOT / "flows").glob("*.svg")))
+def test_the_pictures_beside_the_flows_are_current(flow: str) -> None:
+    """If not, draw it anew: `fsmbot graph flows/X.yaml --out flows/X.svg`."""
+    pytest.importorskip("pygraphviz")
+    source = load_flow(ROOT / "flows" / f"{flow}.yaml")
+    shown = (ROOT / "flows" / f"{flow}.svg").read_bytes()
+    assert drawn_by(shown) == drawn_by(drawn(picture(source), "svg"))
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    """In this page, and in that about flow files."""
+    for page in (ROOT / "README.md", ROOT / "flows" / "README.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), link
+
+
 def test_the_mistake_shown_is_the_message() -> None:
     """Line, column and words are those that `check` prints."""
-    from fsmbot.errors import FlowError
-    from fsmbot.loader import parse_flow
-
     text = (ROOT / "flows" / "doctor.yaml").read_text().replace("medical: ask_doctor", "medical: ask_docter")
     with pytest.raises(FlowError) as caught:
         parse_flow(text, "flows/doctor.yaml")
-    assert str(caught.value).splitlines()[0] in README
+    assert caught.value.pointed() in README
 
 
 def test_the_test_file_shown_passes(tmp_path: Path) -> None:
