@@ -23,6 +23,7 @@ test-hard: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/load.py
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/gate.py
 

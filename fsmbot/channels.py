@@ -19,10 +19,15 @@ from fsmbot.events import Event, Said, to_json
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
 from fsmbot.session import MAX_MESSAGE, Session
+from fsmbot.spoken import COMMANDS
+from fsmbot.stores import MemoryStore
 from fsmbot.text import safe
 
 EMPTY = "the message is empty; please write your question"
 """What an empty line, or one of spaces only, is answered with."""
+
+SLASHED = tuple(f"/{name}" for name in COMMANDS)
+"""The commands that a line may give in any flow: /help, /restart, /repeat, /back."""
 
 MAX_LINE = 4 * MAX_MESSAGE
 """Bytes of a line that are read at the most: a character of UTF-8 has four or fewer."""
@@ -51,7 +56,7 @@ def run_plain(
     observers: Sequence[Observer] = (),
 ) -> int:
     """Talk in plain text: each reply on lines of its own, failures on `err` (stderr by default)."""
-    begin = partial(Session, flow, resources, observers=observers)
+    begin = _sessions(flow, resources, observers)
     return _guarded(lambda: _converse(begin, source, PlainWriter(out, err)), out)
 
 
@@ -64,8 +69,15 @@ def run_json(
     observers: Sequence[Observer] = (),
 ) -> int:
     """Talk in JSON lines: every event, and `{"event":"error","message":…}` for what went wrong."""
-    begin = partial(Session, flow, resources, observers=observers)
+    begin = _sessions(flow, resources, observers)
     return _guarded(lambda: _converse(begin, source, JsonWriter(out)), out)
+
+
+def _sessions(
+    flow: Flow, resources: Mapping[str, Any] | None, observers: Sequence[Observer]
+) -> Callable[[], Session]:
+    """Return a function that makes a session, each with a store of its own to go back in."""
+    return lambda: Session(flow, resources, store=MemoryStore(), observers=observers)
 
 
 def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) -> int:
@@ -80,11 +92,18 @@ def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) ->
             writer.refuse(str(line))
         elif not line.strip():
             writer.refuse(EMPTY)
+        elif line.strip() in SLASHED:
+            whole &= _play(partial(session.obey, line.strip()[1:]), writer)
         else:
             if _ended(session) and session.flow.spoken(line) is None:
                 session = begin()
-            whole &= _play(lambda text=line, now=session: now.send(text), writer)  # type: ignore[misc]
+            whole &= _play(partial(session.send, _message(line)), writer)
     return 0 if whole else 1
+
+
+def _message(line: str) -> str:
+    """Return the message in a line: two slashes stand for one where it would be a command."""
+    return line.strip()[1:] if line.strip()[1:] in SLASHED else line
 
 
 def _ended(session: Session) -> bool:

@@ -20,7 +20,7 @@ from fsmbot.moves import Move, json_copy, storable
 from fsmbot.observe import Observer, watched
 from fsmbot.registry import Resources
 from fsmbot.settings import suggest
-from fsmbot.spoken import BACK, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
+from fsmbot.spoken import BACK, COMMANDS, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
 
@@ -122,6 +122,17 @@ class Session:
             elif type(event) is Said:
                 messages[-1].append(event.text)
         return "\n".join("".join(pieces) for pieces in messages if pieces)
+
+    def obey(self, name: str) -> Iterator[Event]:
+        """Do what a command asks (help, restart, repeat or back), whether the flow words it or not.
+
+        Raises StateError for a command that there is not, such as `help` in a flow without any.
+        """
+        command = self.flow.commands.get(name)
+        if command is None and (name not in COMMANDS or name == HELP):
+            known = [known for known in COMMANDS if known != HELP or HELP in self.flow.commands]
+            raise StateError(f"there is no command '{name}'" + suggest(name, known))
+        return self._observed(self._send("", command or SpokenCommand(name)))
 
     def _observed(self, events: Iterator[Event]) -> Iterator[Event]:
         return watched(events, self, self._observers) if self._observers else events

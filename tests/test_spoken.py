@@ -150,6 +150,37 @@ def test_commands_work_without_a_terminal() -> None:
     ]
 
 
+def test_a_line_may_give_a_command_by_its_slash() -> None:
+    """Without a terminal too, and in a flow that words none; two slashes send it as a message."""
+    flow = parse_flow(
+        "start: ask_user\nnodes:\n  ask_user: {remember: it, next: say}\n"
+        "  say: {text: 'You said {it}', next: ask_user}\n"
+    )
+    out = io.StringIO()
+    lines = "one\n/repeat\n/back\n/restart\n/help\n//back\n/backwards\n"
+    assert run_plain(flow, io.BytesIO(lines.encode()), out) == 0
+    question = "What would you like to ask?"
+    assert out.getvalue().splitlines() == [
+        question,
+        *("You said one", question),
+        *("You said one", question),
+        question,
+        question,
+        "there is no command 'help'; known: restart, repeat, back",
+        *("You said /back", question),
+        *("You said /backwards", question),
+    ]
+
+
+def test_a_program_may_give_commands(session: Session) -> None:
+    """By their names, as a button in a web page would."""
+    first, *_ = session.obey("back")
+    assert first == Commanded("back", "ask_age")
+    assert session.state.node == "ask_name"
+    with pytest.raises(StateError, match="there is no command 'bakc'; did you mean 'back'"):
+        session.obey("bakc")
+
+
 def test_in_a_chat_undo_agrees_with_going_back() -> None:
     """A message that was taken back in words is not taken back again by /back."""
     chat = Chat(FLOW)
