@@ -46,6 +46,13 @@ def check_emergency(turn: Turn) -> Literal["emergency", "other"]:
     return "emergency"
 
 
+@handler
+def ans_emergency(turn: Turn) -> Iterator[str]:
+    """Tell a user in an emergency whom to call; which words, depends on what the message speaks of."""
+    found = emergency(turn.text)
+    yield found.reply if found else read_rules().replies["medical"]
+
+
 def emergency(text: str) -> Emergency | None:
     """Return the emergency that a message speaks of, or None. Self-harm comes before the rest."""
     rules = read_rules()

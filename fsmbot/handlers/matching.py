@@ -21,12 +21,18 @@ _NUMBER = re.compile(r"(?<![\w.,])[-+]?\d{1,15}(?:[.,]\d{1,15})?(?!\d|[.,]\d|(?:
 
 
 class Range(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unknown_fields=True):
-    """Numbers between two bounds, both included; a bound left out is none."""
+    """Numbers between two bounds, both included; a bound left out is none.
+
+    Or `only`: phrases one of which must be the whole message.
+    """
 
     least: float | None = None
     most: float | None = None
+    only: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
 
     def __post_init__(self) -> None:
+        if self.only is not None and (self.least is not None or self.most is not None):
+            raise ValueError("expected either 'only' or a range of numbers")
         if self.least is not None and self.most is not None and self.least > self.most:
             raise ValueError("expected 'from' to be no more than 'to'")
 
@@ -36,7 +42,7 @@ class Range(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unkno
 
 
 Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Range
-"""Words, phrases and numbers, or a range of numbers."""
+"""Words, phrases and numbers, a range of numbers, or phrases that must be the whole message."""
 
 
 @handler(pure=True, outcomes_of="cases")
@@ -54,7 +60,8 @@ def match(
     same word the longer one. Numbers are those written in digits. The outcome is "other" when no
     case fits.
     cases: the lists by outcome, such as {yes: [yes, sure], no: [no, not really]}; {from: 18, to: 64}
-      stands for the numbers between, with either bound left out for none.
+      stands for the numbers between, with either bound left out for none; {only: [no, stop]} fits
+      where one of the phrases is the whole message.
     value: what is compared instead of the message: a name in memory.
     keep: the name under which what fitted is remembered: the number, or the word as it is listed.
     """
@@ -74,9 +81,21 @@ def _fits(
     case: Case, words: list[tuple[int, str]], numbers: list[tuple[int, float]]
 ) -> Iterator[tuple[int, int, str | float]]:
     """Yield where a case fits: the characters before it, minus its length in words, and what fits."""
-    if isinstance(case, Range):
+    if isinstance(case, Range) and case.only is not None:
+        said = [word for _, word in words]
+        yield from (
+            (words[0][0], -len(said), item) for item in case.only if said and normal(item).split() == said
+        )
+    elif isinstance(case, Range):
         yield from ((place, -1, number) for place, number in numbers if case.holds(number))
-        return
+    else:
+        yield from _listed(case, words, numbers)
+
+
+def _listed(
+    case: list[str | float], words: list[tuple[int, str]], numbers: list[tuple[int, float]]
+) -> Iterator[tuple[int, int, str | float]]:
+    """Yield where words, phrases and numbers of a list fit, as `_fits` does."""
     for item in case:
         if isinstance(item, str):
             phrase = normal(item).split()
