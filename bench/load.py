@@ -17,11 +17,30 @@ from fsmbot.registry import load_builtins
 REPEATS = 5
 
 NODES = (
-    "  n{i}:\n    handler: ask_user\n    prompt: Question {i}, {{name}}?\n    remember: name\n    next: n{after}\n",
-    "  n{i}:\n    handler: match\n    cases: {{a: [yes, sure], b: [no, not really], c: {{from: 1, to: 10}}}}\n"
-    "    next: {{a: n{after}, b: n{before}, c: n{after}, other: n{before}}}\n",
-    "  n{i}:\n    handler: check_greeting\n    next: {{greeting: n{after}, otherwise: n{before}}}\n",
-    "  n{i}:\n    handler: say\n    text: [Text {i}, Another text]\n    next: n{after}\n",
+    """\
+  n{i}:
+    handler: ask_user
+    prompt: Question {i}, {{name}}?
+    remember: name
+    next: n{after}
+""",
+    """\
+  n{i}:
+    handler: match
+    cases: {{a: [yes, sure], b: [no, not really], c: {{from: 1, to: 10}}}}
+    next: {{a: n{after}, b: n{before}, c: n{after}, other: n{before}}}
+""",
+    """\
+  n{i}:
+    handler: check_greeting
+    next: {{greeting: n{after}, otherwise: n{before}}}
+""",
+    """\
+  n{i}:
+    handler: say
+    text: [Text {i}, Another text]
+    next: n{after}
+""",
 )
 
 

@@ -131,8 +131,8 @@ def graph(options: argparse.Namespace) -> int:
     if form == "png" and options.out is None and sys.stdout.isatty():
         raise DrawingError("a terminal cannot show a PNG; write it to a file: --out flow.png")
     flow = _load(options, options.flow_file)
-    seen = picture(flow)
-    visits = _visits(options, [shape.name for shape in seen.nodes])
+    seen = picture(flow) if options.depth is None else picture(flow, options.depth)
+    visits = _visits(options, list(flow.all_nodes))
     if visits is not None:
         seen = marked(seen, visits.nodes, visits.routes)
     _write(drawn(seen, form), options.out)

@@ -61,6 +61,9 @@ def _add_graph(graph: argparse.ArgumentParser) -> None:
         help="default: by the name of the file, else mermaid",
     )
     graph.add_argument("-o", "--out", metavar="FILE", type=Path, help="write to a file, such as flow.svg")
+    graph.add_argument(
+        "--depth", metavar="N", type=int, help="open so many levels of subflows, 0 for none (default: all)"
+    )
     marks = graph.add_mutually_exclusive_group()
     marks.add_argument(
         "--path",

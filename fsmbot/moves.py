@@ -62,7 +62,7 @@ class Move:
             name = moved.target
             if name in ends:
                 self.see(())
-                return step.ended if name == END else _ended(step.name, name)
+                return step.ended if name == END else _ended(moved.node, name)
         raise self._step_limit(name)
 
     def _open(self, step: Step) -> str:

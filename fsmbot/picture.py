@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from fsmbot.contract import END
 from fsmbot.flow import Flow, Node, Place
+from fsmbot.subflows import MAX_DEPTH
 
 Kind = Literal["start", "listens", "decides", "speaks", "subflow", "end"]
 
@@ -75,32 +76,38 @@ class Picture:
     legend: str = ""
 
 
-def picture(flow: Flow) -> Picture:
+def picture(flow: Flow, depth: int = MAX_DEPTH) -> Picture:
     """Return the picture of a flow: its start, its nodes in the order of the file, its ends.
 
     The nodes of a subflow stand in a group of their own, with the node that runs it and its ends.
+    depth: how many levels of subflows are opened so; a closed one is a single node.
     """
     start = Shape(START, "start", "start", flow.description)
-    arrows = (Edge(START, flow.start, "", opens=True), *edges(flow))
+    arrows = (Edge(START, flow.start, "", opens=True), *edges(flow, depth))
     reached = {edge.target for edge in arrows}
     ends = (Shape(end, end, "end") for end in flow.ends if end in reached)
-    return Picture(flow.name, (start, *map(_shape, flow.places.values()), *ends), arrows)
+    places = (place for place in flow.places.values() if _is_shown(place, depth))
+    return Picture(flow.name, (start, *(_shape(place, depth) for place in places), *ends), arrows)
 
 
-def edges(flow: Flow) -> Iterator[Edge]:
+def _is_shown(place: Place, depth: int) -> bool:
+    return len(place.scope) + (place.door == "out") <= depth
+
+
+def edges(flow: Flow, depth: int = MAX_DEPTH) -> Iterator[Edge]:
     """Yield the routes of a flow in the order of the file, those of subflows after the node that runs
     them; a flow's own on_error comes last."""
-    yield from _edges(flow, "")
+    yield from _edges(flow, "", depth)
 
 
-def _edges(flow: Flow, prefix: str) -> Iterator[Edge]:
+def _edges(flow: Flow, prefix: str, depth: int) -> Iterator[Edge]:
     for node in flow.nodes.values():
         path = prefix + node.name
-        if node.flow is not None:
+        if node.flow is not None and depth > 0:
             yield Edge(path, f"{path}/{node.flow.start}", "", opens=True)
-            yield from _edges(node.flow, f"{path}/")
+            yield from _edges(node.flow, f"{path}/", depth - 1)
         for outcome, target in _routes(node):
-            yield Edge(_way_out(path, node, outcome), prefix + target, outcome)
+            yield Edge(_way_out(path, node, outcome, depth), prefix + target, outcome)
         if node.on_error is not None:
             yield Edge(path, prefix + node.on_error, "error", failure=True)
     if flow.on_error is not None:
@@ -114,9 +121,9 @@ def _routes(node: Node) -> Iterable[tuple[str, str]]:
     return node.routes().items()
 
 
-def _way_out(path: str, node: Node, outcome: str) -> str:
-    """Return where a route begins: at an end of the flow that the node runs, else at the node."""
-    return path if node.flow is None else f"{path}/{outcome or END}"
+def _way_out(path: str, node: Node, outcome: str, depth: int) -> str:
+    """Return where a route begins: at an end of the flow that the node runs, if that is shown."""
+    return path if node.flow is None or depth == 0 else f"{path}/{outcome or END}"
 
 
 def marked(picture: Picture, nodes: Collection[str], routes: Iterable[Route]) -> Picture:
@@ -188,13 +195,14 @@ def blocks(shapes: Iterable[Shape], depth: int = 0) -> Iterator[Shape | list[Sha
             yield groups[shape.group[depth]]
 
 
-def _shape(place: Place) -> Shape:
+def _shape(place: Place, depth: int) -> Shape:
     node = place.node
     if place.door == "out":
         end = place.path.rpartition("/")[2]
         return Shape(place.path, end, "end", group=(*place.scope, node.name))
     other = "" if node.name == node.handler.name else node.handler.name
-    group = (*place.scope, node.name) if place.door else place.scope
+    opened = place.door and len(place.scope) < depth
+    group = (*place.scope, node.name) if opened else place.scope
     return Shape(place.path, node.name, _kind(node), _tooltip(node), group=group, handler=other)
 
 

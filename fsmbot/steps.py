@@ -60,7 +60,7 @@ class Step:
             outcome or None: Routed(left, outcome, target) for outcome, target in place.routes.items()
         }
         self.entered = Entered(self.name)
-        self.listening, self.ended = Listening(self.name), Ended(self.name)
+        self.listening, self.ended = Listening(self.name), Ended(left)
 
 
 def compile_steps(flow: Flow) -> dict[str, Step]:

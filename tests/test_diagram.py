@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from fsmbot.diagram import dot, edges, mermaid
+from fsmbot.flow import Flow
 from fsmbot.loader import parse_flow
 from fsmbot.picture import Edge, Picture, Route, Shape, marked, picture
+from fsmbot.session import Session
+from fsmbot.visits import visits
 
 FLOW = parse_flow("""\
 name: demo
@@ -218,3 +225,74 @@ def test_a_title_cannot_break_out_of_mermaid() -> None:
     """Quotes and line breaks of a flow's name stay inside the title."""
     text = mermaid(Picture('a"\n---\nb', VISITED.nodes, VISITED.edges, "legend"))
     assert text.splitlines()[:3] == ["---", 'title: "a\\" --- b: legend"', "---"]
+
+
+INTAKE = """\
+start: ask
+outcomes: [done, left]
+nodes:
+  ask: {handler: ask_user, next: check}
+  check: {handler: match, cases: {leave: [stop]}, next: {leave: left, other: done}, on_error: sorry}
+  sorry: {handler: say, text: Sorry, next: left}
+"""
+WITH_SUBFLOW = """\
+start: intake
+nodes:
+  intake: {flow: intake.yaml, next: {done: end, left: bye}, on_error: bye}
+  bye: {handler: say, text: Bye, next: end}
+"""
+
+
+@pytest.fixture
+def with_subflow(tmp_path: Path) -> Flow:
+    """A flow that runs another."""
+    (tmp_path / "intake.yaml").write_text(INTAKE)
+    return parse_flow(WITH_SUBFLOW, str(tmp_path / "f.yaml"))
+
+
+def arrows(seen: Picture) -> set[tuple[str, str, str]]:
+    """Return (from, to, label) of each arrow."""
+    return {(edge.source, edge.target, edge.label) for edge in seen.edges}
+
+
+def test_a_subflow_is_drawn_open(with_subflow: Flow) -> None:
+    """Its nodes and ends stand in a group; it is entered at its start, and left at its ends."""
+    seen = picture(with_subflow)
+    groups = {shape.name: shape.group for shape in seen.nodes}
+    inside = {"intake", "intake/ask", "intake/check", "intake/sorry", "intake/done", "intake/left"}
+    assert {name for name, group in groups.items() if group == ("intake",)} == inside
+    assert arrows(seen) == {
+        ("", "intake", ""),
+        ("intake", "intake/ask", ""),
+        ("intake/ask", "intake/check", ""),
+        ("intake/check", "intake/left", "leave"),
+        ("intake/check", "intake/done", "other"),
+        ("intake/check", "intake/sorry", "error"),
+        ("intake/sorry", "intake/left", ""),
+        ("intake/done", "end", "done"),
+        ("intake/left", "bye", "left"),
+        ("intake", "bye", "error"),
+        ("bye", "end", ""),
+    }
+
+
+def test_a_subflow_may_be_drawn_closed(with_subflow: Flow) -> None:
+    """As one node, whose outcomes are the ends."""
+    seen = picture(with_subflow, depth=0)
+    assert [shape.name for shape in seen.nodes] == ["", "intake", "bye", "end"]
+    assert ("intake", "bye", "left") in arrows(seen)
+    assert not any(shape.group for shape in seen.nodes)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_way_through_a_subflow_is_marked(with_subflow: Flow, depth: int) -> None:
+    """Into it, through it, and out by the end that was reached."""
+    session = Session(with_subflow)
+    found = visits([*session.start(), *session.send("stop")])
+    seen = marked(picture(with_subflow, depth), found.nodes, found.routes)
+    walked = {(edge.source, edge.target) for edge in seen.edges if edge.mark}
+    inside = {("intake", "intake/ask"), ("intake/ask", "intake/check"), ("intake/check", "intake/left")}
+    left = ("intake/left", "bye") if depth else ("intake", "bye")
+    assert walked == {("", "intake"), left, ("bye", "end")} | (inside if depth else set())
+    dark = {shape.name for shape in seen.nodes if shape.mark is False}
+    assert dark == ({"intake/sorry", "intake/done"} if depth else set())

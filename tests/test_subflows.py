@@ -114,7 +114,7 @@ def test_a_subflow_without_named_ends_has_one_way_out(write: Any) -> None:
         Said("hello/say", "Hello"),
         Routed("hello/say", "", "hello/end"),
         Routed("hello", "", "end"),
-        Ended("hello/end"),
+        Ended("hello"),
     ]
 
 

@@ -20,7 +20,7 @@ LONGEST = 20_000
 _NUMBER = re.compile(r"(?<![\w.,])[-+]?\d{1,15}(?:[.,]\d{1,15})?(?!\d|[.,]\d|(?:st|nd|rd|th)\b)")
 
 
-class Range(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unknown_fields=True):
+class Condition(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unknown_fields=True):
     """Numbers between two bounds, both included; a bound left out is none.
 
     Or `only`: phrases one of which must be the whole message.
@@ -41,7 +41,7 @@ class Range(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unkno
         return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
 
 
-Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Range
+Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Condition
 """Words, phrases and numbers, a range of numbers, or phrases that must be the whole message."""
 
 
@@ -81,12 +81,12 @@ def _fits(
     case: Case, words: list[tuple[int, str]], numbers: list[tuple[int, float]]
 ) -> Iterator[tuple[int, int, str | float]]:
     """Yield where a case fits: the characters before it, minus its length in words, and what fits."""
-    if isinstance(case, Range) and case.only is not None:
+    if isinstance(case, Condition) and case.only is not None:
         said = [word for _, word in words]
         yield from (
             (words[0][0], -len(said), item) for item in case.only if said and normal(item).split() == said
         )
-    elif isinstance(case, Range):
+    elif isinstance(case, Condition):
         yield from ((place, -1, number) for place, number in numbers if case.holds(number))
     else:
         yield from _listed(case, words, numbers)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from fsmbot.events import Entered, Event, Failed, Routed
-from fsmbot.flow import Flow
+from fsmbot.flow import OTHERWISE, Flow, Node
+from fsmbot.testing.script import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -33,23 +35,44 @@ Part = str | Route
 
 
 def parts_of(flow: Flow) -> list[Part]:
-    """Return all the nodes and all the routes of a flow and its subflows, in the order of the file."""
-    return [*flow.all_nodes, *_routes(flow, "")]
+    """Return all the nodes, and then all the routes, of a flow and its subflows.
+
+    They come in the order of the file. A route is one that is written there: a node's `otherwise`,
+    or the one target that all its outcomes share, counts once.
+    A subflow that has a test file of its own beside it is covered there, and counts as one node.
+    """
+    return sorted(_parts(flow, ""), key=lambda part: isinstance(part, Route))
 
 
-def _routes(flow: Flow, prefix: str) -> Iterator[Route]:
-    """Yield the routes of a flow whose nodes have this prefix; an on_error comes after the rest."""
+def _parts(flow: Flow, prefix: str) -> Iterator[Part]:
+    """Yield what there is in a flow whose nodes have this prefix; an on_error comes after the rest."""
     for node in flow.nodes.values():
         path = prefix + node.name
-        if node.flow is not None:
-            yield from _routes(node.flow, f"{path}/")
-        for outcome, target in node.routes().items():
+        yield path
+        if node.flow is not None and not _is_tested(node.flow):
+            yield from _parts(node.flow, f"{path}/")
+        for outcome, target in _written(node).items():
             yield Route(path, outcome, prefix + target)
         if node.on_error not in (None, node.name):
             yield Route(path, "", f"{prefix}{node.on_error}", failure=True)
     takers = [node for node in flow.nodes.values() if node.on_error is None and node.name != flow.on_error]
     if flow.on_error is not None and takers:
         yield Route(prefix.removesuffix("/"), "", prefix + flow.on_error, failure=True)
+
+
+def _written(node: Node) -> Mapping[str, str]:
+    return {"": node.next} if isinstance(node.next, str) else node.next
+
+
+def _taken(flow: Flow, event: Routed) -> Route:
+    """Return the written route by which a node was left."""
+    written = _written(flow.all_nodes[event.node])
+    names = (name for name in (event.outcome, OTHERWISE, "") if name in written)
+    return Route(event.node, next(names, event.outcome), event.target)
+
+
+def _is_tested(flow: Flow) -> bool:
+    return Path(flow.source).with_suffix(SUFFIX).is_file()
 
 
 def walked(flow: Flow, events: Iterable[Event]) -> Iterator[Part]:
@@ -59,7 +82,7 @@ def walked(flow: Flow, events: Iterable[Event]) -> Iterator[Part]:
         if isinstance(event, Entered):
             yield event.node
         elif isinstance(event, Routed):
-            yield Route(event.node, event.outcome, event.target)
+            yield _taken(flow, event)
         elif isinstance(event, Failed):
             takers = (Route(source, "", event.target, failure=True) for source in _around(event.node))
             yield from itertools.islice((route for route in takers if route in parts), 1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsmbot.errors import FlowError
-from fsmbot.handlers.matching import Range, match
+from fsmbot.handlers.matching import Condition, match
 from fsmbot.loader import parse_flow
 from fsmbot.session import Session
 from fsmbot.turn import Turn
@@ -55,7 +55,7 @@ def test_the_longer_phrase_wins_where_both_begin() -> None:
 def test_numbers_fit_a_range(text: str, age: float | None) -> None:
     """Both bounds are included; numbers are those in digits, and what fits may be kept."""
     turn = Turn(text)
-    outcome = match(turn, cases={"ok": Range(0, 120)}, keep="age")
+    outcome = match(turn, cases={"ok": Condition(0, 120)}, keep="age")
     assert outcome == ("other" if age is None else "ok")
     assert turn.memory == ({} if age is None else {"age": age})
 
@@ -69,7 +69,7 @@ def test_the_word_is_kept_as_it_is_listed() -> None:
 
 def test_a_remembered_value_may_be_compared() -> None:
     """Also a number, or what a subflow remembers; what is not there fits nothing."""
-    cases: Any = {"minor": Range(None, 17), "adult": Range(18)}
+    cases: Any = {"minor": Condition(None, 17), "adult": Condition(18)}
     turn = Turn("x", memory={"age": 17, "intake": {"age": "I am 18"}})
     assert match(turn, cases=cases, value="age") == "minor"
     assert match(turn, cases=cases, value="intake/age") == "adult"
@@ -79,7 +79,7 @@ def test_a_remembered_value_may_be_compared() -> None:
 @given(st.text(max_size=300))
 def test_any_text_has_an_outcome(text: str) -> None:
     """Nothing that a user writes breaks it."""
-    assert match(Turn(text), cases={**ANSWERS, "number": Range()}) in ("yes", "no", "number", "other")
+    assert match(Turn(text), cases={**ANSWERS, "number": Condition()}) in ("yes", "no", "number", "other")
 
 
 FLOW = "start: ask_user\nnodes:\n  ask_user: {next: match}\n  match: {cases: CASES, next: NEXT}\n"

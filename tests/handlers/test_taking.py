@@ -6,7 +6,7 @@ import pytest
 
 from fsmbot.errors import FlowError
 from fsmbot.handlers.emergency import ans_emergency, emergency
-from fsmbot.handlers.matching import Range, match
+from fsmbot.handlers.matching import Condition, match
 from fsmbot.handlers.taking import take
 from fsmbot.loader import parse_flow
 from fsmbot.turn import Turn
@@ -50,7 +50,7 @@ def test_take_refuses_what_is_long(text: str) -> None:
 )  # fmt: skip
 def test_only_wants_the_whole_message(text: str, outcome: str) -> None:
     """Such a phrase fits where nothing else is said, in capitals or not, marks aside."""
-    assert match(Turn(text), cases={"leave": Range(only=["no", "thats it"]), "car": ["car"]}) == outcome
+    assert match(Turn(text), cases={"leave": Condition(only=["no", "thats it"]), "car": ["car"]}) == outcome
 
 
 def test_only_stands_alone() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
+from fsmbot.events import Failed, Routed
 from fsmbot.flow import Flow
+from fsmbot.loader import parse_flow
+from fsmbot.session import Session
 from fsmbot.testing.coverage import Route, coverage_of, parts_of, walked
 from fsmbot.testing.runner import ScriptResult
 
@@ -26,12 +30,51 @@ def test_every_node_and_every_way_out_of_it_counts(sample: Flow) -> None:
     ]
 
 
-def test_outcomes_that_lead_to_one_node_are_routes_of_their_own(sample: Flow) -> None:
-    """`next: echo` for a node with two outcomes is two ways to be tested."""
-    nodes = {**sample.nodes, "sort": dataclasses.replace(sample.nodes["sort"], next="echo")}
-    parts = parts_of(dataclasses.replace(sample, nodes=nodes))
-    assert Route("sort", "number", "echo") in parts
-    assert Route("sort", "word", "echo") in parts
+def test_routes_count_as_they_are_written(sample: Flow) -> None:
+    """One target for all outcomes is one route, and so is `otherwise`; any outcome of it covers it."""
+    for written, route in [("echo", Route("sort", "", "echo")), ({"number": "count", "otherwise": "echo"},
+                                                                 Route("sort", "otherwise", "echo"))]:  # fmt: skip
+        nodes = {**sample.nodes, "sort": dataclasses.replace(sample.nodes["sort"], next=written)}
+        flow = dataclasses.replace(sample, nodes=nodes)
+        assert [part for part in parts_of(flow) if isinstance(part, Route) and part.source == "sort"][
+            -1
+        ] == route
+        assert route in set(walked(flow, [Routed("sort", "word", "echo")]))
+
+
+INNER = """\
+start: say
+on_error: sorry
+nodes:
+  say: {text: Hello, next: end}
+  sorry: {handler: say, text: Sorry, next: end}
+"""
+OUTER = "start: hi\nnodes:\n  hi: {flow: inner.yaml, next: ask_user}\n  ask_user: {next: hi}\n"
+
+
+def test_a_subflow_is_covered_with_the_flow_that_runs_it(tmp_path: Path) -> None:
+    """Its nodes and routes by their paths; failures inside by the on_error that took over."""
+    (tmp_path / "inner.yaml").write_text(INNER)
+    flow = parse_flow(OUTER, str(tmp_path / "outer.yaml"))
+    assert [str(part) for part in parts_of(flow)] == [
+        *("hi", "hi/say", "hi/sorry", "ask_user"),
+        "hi/say -> hi/end",
+        "hi/sorry -> hi/end",
+        "hi on_error -> hi/sorry",
+        "hi -> ask_user",
+        "ask_user -> hi",
+    ]
+    events = [*Session(flow).start(), Failed("hi/say", "ValueError: x", "hi/sorry")]
+    missing = coverage_of(flow, walked(flow, events)).missing
+    assert [str(part) for part in missing] == ["hi/sorry", "hi/sorry -> hi/end", "ask_user -> hi"]
+
+
+def test_a_subflow_with_tests_of_its_own_counts_as_one_node(tmp_path: Path) -> None:
+    """It is covered there, and not once more by every flow that runs it."""
+    (tmp_path / "inner.yaml").write_text(INNER)
+    (tmp_path / "inner.test.yaml").write_text("tests: {}")
+    flow = parse_flow(OUTER, str(tmp_path / "outer.yaml"))
+    assert [str(part) for part in parts_of(flow)] == ["hi", "ask_user", "hi -> ask_user", "ask_user -> hi"]
 
 
 def test_a_way_that_nobody_can_take_does_not_count(sample: Flow) -> None:
