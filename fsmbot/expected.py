@@ -30,8 +30,8 @@ _UNITS = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
 _YES_NO = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-LONGEST_NUMBER = 30
-"""Characters of a text that may be a number written otherwise."""
+MOST_DIGITS = 18
+"""Digits of a number that may have been written otherwise."""
 
 _MEASURE = re.compile(r"([-+]?[\d.,_ ]*\d)\s*([a-z]*|%)")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:[,_ ]\d{3})+")
@@ -132,9 +132,11 @@ def _fits(value: object, annotation: Any) -> bool:
 def _number(text: str) -> float | int | None:
     """Return the number that a text was meant to be: "0,4", ".5", "40%", "1_000", "2 minutes"."""
     found = _MEASURE.fullmatch(text.strip().casefold())
-    if found is None or found[2] not in _UNITS or len(text) > LONGEST_NUMBER:
+    if found is None or found[2] not in _UNITS:
         return None
     digits = re.sub("[,_ ]", "", found[1]) if _THOUSANDS.fullmatch(found[1]) else found[1].replace(",", ".")
+    if len(digits) > MOST_DIGITS:
+        return None
     try:
         number = round(float(digits) * _UNITS[found[2]], 9)
     except ValueError:

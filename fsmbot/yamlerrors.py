@@ -256,10 +256,7 @@ def _letter_here(stop: Stop) -> tuple[Spot, str]:
 
 
 def _block_text(stop: Stop) -> tuple[Spot, str]:
-    return (
-        stop.since,
-        f"after '{stop.first}' the text begins in the next line; if it is part of the text, use quotes",
-    )
+    return stop.since, f"after '{stop.first}' a text begins in the next line; if it is part of it, use quotes"
 
 
 def _backslash(stop: Stop) -> tuple[Spot, str]:

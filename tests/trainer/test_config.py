@@ -35,7 +35,7 @@ def test_every_mistake_is_reported_at_its_place(tmp_path: Path) -> None:
         "5:8: lora has no key 'rank'; known: r, alpha, targets, saved_as",
         "5:20: lora.r: expected a whole number from 1 to 1024, not the number 0",
         "6:1: a configuration has no key 'optimiser'; did you mean 'optimizer'?",
-        "7:16: steps.batch: expected a whole number of at least 1, not the text 'many'",
+        "7:16: steps.batch: expected a whole number from 1 to 65536, not the text 'many'",
     ]
 
 
