@@ -31,7 +31,7 @@ def check_flow(flow: Flow, doubt: Doubt | None = None) -> list[Mistake]:
 
 def check_start(flow: Flow) -> Iterator[Mistake]:
     """The start is one of the nodes."""
-    if flow.start in flow.ends:
+    if flow.start in flow.ends and flow.start not in flow.nodes:
         yield Mistake(
             ("start",),
             f"start names '{flow.start}', where a conversation finishes; name the node that comes first",

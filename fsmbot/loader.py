@@ -103,7 +103,7 @@ class _FlowReader(Fields):
         """Return the flow, or None where its outline is missing."""
         if root is None or not root.is_map:
             outline = "a flow file is a map with the keys 'name', 'start' and 'nodes'"
-            self.note(root or Tree(1, 1), outline)
+            self.note(root or Tree(1, 1), outline if root and root.value else f"the file is empty; {outline}")
             return None
         doubt = self.nodes.doubt
         doubt.routes = doubt.memory = bool(self.problems)
@@ -163,11 +163,11 @@ class _FlowReader(Fields):
     def _nodes(self, root: Tree) -> dict[str, Node]:
         item = root.value.get("nodes")
         if item is None or not item.is_map or not item.value:
-            found = "nothing" if item is None else describe(item)
+            found = "but there are none" if item is None or item.value is None else f"not {describe(item)}"
             place = root if item is None else item if item.value else root.keys["nodes"]
             self.note(
                 place,
-                f"'nodes' must map each node's name to its keys, not {found}; such as "
+                f"'nodes' must map each node's name to its keys, {found}; such as "
                 f"`greet: {{handler: say, text: Hello!, next: {END}}}`",
             )
             return {}

@@ -52,8 +52,9 @@ class Tree:
         return self.value
 
     def rename(self, key: str, name: str) -> None:
-        """Call a key of this map otherwise."""
-        self.value[name], self.keys[name] = self.value.pop(key), self.keys.pop(key)
+        """Call a key of this map otherwise; it keeps its place among the others."""
+        self.value = {name if old == key else old: item for old, item in self.value.items()}
+        self.keys = {name if old == key else old: place for old, place in self.keys.items()}
 
     def move(self, key: str, other: Tree) -> None:
         """Move a key of this map into another, which may be empty; what has that key there stays."""

@@ -99,9 +99,9 @@ def node(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: a flow file is a map with the keys 'name', 'start' and 'nodes'"),
+        ("", "1:1: the file is empty; a flow file is a map with the keys 'name', 'start' and 'nodes'"),
         ("- a", "1:1: a flow file is a map with the keys 'name', 'start' and 'nodes'"),
-        ("start: x", "1:1: 'nodes' must map each node's name to its keys, not nothing; such as "
+        ("start: x", "1:1: 'nodes' must map each node's name to its keys, but there are none; such as "
                      "`greet: {handler: say, text: Hello!, next: end}`"),
         ("start: x\nnodes: 3", "2:8: 'nodes' must map each node's name to its keys, not the number 3; "
                                "such as `greet: {handler: say, text: Hello!, next: end}`"),

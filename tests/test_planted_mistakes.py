@@ -8,12 +8,16 @@ Every plant changes one spot of `planted/clinic.yaml`. Where the program must po
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fsmbot.errors import FlowError
 from fsmbot.loader import load_flow, parse_flow
@@ -323,3 +327,219 @@ def test_pyyaml_without_its_c_parser_is_understood_as_well(
     problems = mistakes(text).problems
     assert [(p.line, p.column) for p in problems] == places, [p.message for p in problems]
     assert plant.says in problems[0].message or re.search(plant.says, problems[0].message)
+
+
+TOGETHER = (
+    "another tool's word", "unknown command", "same words twice", "unknown setting of a resource",
+    "another tool's word for handler", "placeholder that nothing remembers", "percent",
+    "unknown outcome", "setting of what takes none", "misspelt key of retry", "timeout with a unit",
+    "unknown on_error of a node", "target in capitals", "unknown key of a range", "a case as text",
+    "default instead of otherwise", "placeholder, nothing near", "value that nothing remembers",
+    "exit", "node as text", "last node at the left edge",
+)  # fmt: skip
+
+
+def test_many_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+    """One look shows all that must be mended; none hides another, none leads to others."""
+    plants = {plant.name: plant for plant in PLANTS}
+    plants["exit"] = plants["another word for the end"]
+    marked = TEXT
+    for name in TOGETHER:
+        assert marked.count(plants[name].old) == 1, name
+        marked = marked.replace(plants[name].old, plants[name].new)
+    text, places = unmarked(marked)
+    problems = mistakes(text).problems
+    assert [(p.line, p.column) for p in problems] == places
+    assert len(problems) == len(TOGETHER) == str(mistakes(text)).count("clinic.yaml:")
+
+
+def flow_files(folder: Path, intake: str, clinic: str = TEXT) -> tuple[Path, FlowError]:
+    """Return the folder's clinic.yaml beside an intake.yaml, and the error for it."""
+    (folder / "intake.yaml").write_text(intake)
+    (folder / "clinic.yaml").write_text(clinic)
+    with pytest.raises(FlowError) as caught:
+        load_flow(folder / "clinic.yaml")
+    return folder / "clinic.yaml", caught.value
+
+
+INTAKE = (GOOD.parent / "intake.yaml").read_text()
+
+
+def test_mistakes_in_a_subflow_are_told_with_its_own_name_and_places(tmp_path: Path) -> None:
+    """The node that runs it is named once; a file of its own has lines and columns of its own."""
+    marked = INTAKE.replace("prompt: How", "⟦promt⟧: How").replace("read_age\n  read", "⟦read_agee⟧\n  read")
+    text, places = unmarked(marked)
+    clinic, error = flow_files(tmp_path, text)
+    runs = TEXT.split("flow: intake")[0]
+    where = (runs.count("\n") + 1, len(runs) - runs.rfind("\n") + len("flow: "))
+    found = [(p.source, p.line, p.column) for p in error.problems]
+    assert found == [("", *where), *((str(tmp_path / "intake.yaml"), *place) for place in places)]
+    assert error.problems[0].message == "node 'intake': flow 'intake.yaml' has 2 mistakes"
+    assert "did you mean 'prompt'?" in error.problems[1].message
+    assert "    prompt" not in error.pointed()
+    assert f"{clinic}:{where[0]}:{where[1]}: " in str(error)
+
+
+SUBFLOWS = [
+    ("flow: intake.yaml", "flow: ⟦intak.yaml⟧", "does not exist in .*; did you mean 'intake.yaml'"),
+    ("flow: intake.yaml", "flow: ⟦intake⟧", "must be a file that ends in .yaml or .yml; did you mean 'intake.yaml'"),
+    ("flow: intake.yaml", "flow: ⟦../intake.yaml⟧", "must be in this flow's folder or below, named without '..'"),
+    ("flow: intake.yaml", "flow: ⟦/etc/intake.yaml⟧", "must be in this flow's folder or below"),
+    ("flow: intake.yaml", "flow: ⟦clinic.yaml⟧", "a flow cannot run itself: clinic.yaml -> clinic.yaml"),
+    ("flow: intake.yaml", "flow: ⟦3⟧", "'flow' must be text, not the number 3"),
+    ("flow: intake.yaml", "flow:⟦⟧", "'flow' must be text, but there is no value"),
+    ("{done: ask_day, ", "{⟦don⟧: ask_day, ", "has no outcome 'don'; did you mean 'done'"),
+    ("    next: {done: ask_day, declined: goodbye}", "    ⟦next⟧: {done: ask_day}", "does not cover outcome 'declined'"),
+    ("    flow: intake.yaml\n", "    flow: intake.yaml\n    ⟦handler⟧: say\n", "'handler' has no meaning here"),
+    ("    flow: intake.yaml\n", "    flow: intake.yaml\n    ⟦timeout⟧: 3\n", "whose own nodes may have it; remove it"),
+    ("    flow: intake.yaml\n", "    flow: intake.yaml\n    ⟦text⟧: Hello\n", "has no key 'text'; known: flow, next"),
+    ("    next: {done: ask_day, declined: goodbye}", "    ⟦on⟧: {done: ask_day, declined: goodbye}", "did you mean 'next'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "says"), SUBFLOWS)
+def test_a_mistake_about_a_subflow_is_told_once(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """What the subflow would have remembered is not missed, as nobody knows."""
+    text, places = unmarked(TEXT.replace(old, new))
+    _, error = flow_files(tmp_path, INTAKE, text)
+    assert [(p.line, p.column) for p in error.problems] == places, str(error)
+    assert re.search(says, error.problems[0].message)
+
+
+ENDS = [
+    ("[done, declined]", "[done, declined, ⟦done⟧]", "the end 'done' is named twice"),
+    (
+        "[done, declined]",
+        "[done, declined, ⟦lost⟧]",
+        "no route leads to the end 'lost'; route to it or remove it",
+    ),
+    (
+        "[done, declined]",
+        "[done, declined, ⟦ask_age⟧]",
+        "is an end of this flow and one of its nodes; rename one",
+    ),
+    (
+        "[done, declined]",
+        "⟦done⟧",
+        "must be a list of texts such as [one, two], not the text 'done'; write [done]",
+    ),
+    ("refused: declined", "refused: ⟦end⟧", "but this flow names its ends; choose 'done' or 'declined'"),
+    ("refused: declined", "refused: ⟦decline⟧", "unknown node 'decline'; did you mean 'declined'?"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "says"), ENDS)
+def test_a_mistake_about_the_ends_of_a_flow_is_told(old: str, new: str, says: str) -> None:
+    """Ends are named once, used, and apart from nodes."""
+    text, places = unmarked(INTAKE.replace(old, new))
+    problems = mistakes(text, GOOD.parent / "intake.yaml").problems
+    assert ((problems[0].line, problems[0].column), says in problems[0].message) == (places[0], True), (
+        problems
+    )
+
+
+OUTLINES = [
+    ("", "⟦⟧", "the file is empty; a flow file is a map"),
+    ("# only a comment\n", "⟦⟧# only a comment\n", "the file is empty"),
+    ("a list", "⟦-⟧ name: x\n- start: y\n", "a flow file is a map with the keys"),
+    ("a text", "⟦hello⟧", "a flow file is a map with the keys"),
+    ("no nodes", "⟦start⟧: ask_user\n", "'nodes' must map each node's name to its keys, but there are none"),
+    ("nodes as a list", "start: a\nnodes:\n  ⟦-⟧ name: a\n    next: end\n", "not a list"),
+    ("nodes without indentation", "start: a\nnodes:\n⟦a⟧: {handler: say, text: x, next: end}\n", "'a' is indented like 'nodes'"),
+    ("a JSON file without a comma", '{\n "start": "a"\n ⟦"⟧nodes": {"a": {"handler": "ask_user", "next": "end"}}}', "a comma is missing before this"),
+    ("a JSON file that is cut off", '⟦{⟧"start": "a", "nodes": {"a": {"handler": "ask_user", "next": "end"}}', "never closed"),
+    ("a JSON file with a wrong value", '{"start": "a", "nodes": {"a": {"handler": "ask_user", "prompt": ⟦3⟧, "next": "end"}}}', "expected text"),
+    ("a JSON file with two braces too many", '{"start": "a", "nodes": {"a": {"handler": "ask_user", "next": "end"}}}⟦}⟧}', "one '}' too many"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("marked", "says"), [case[1:] for case in OUTLINES], ids=[case[0] for case in OUTLINES]
+)
+def test_a_file_that_is_no_flow_is_told_so(marked: str, says: str) -> None:
+    """Empty files, lists, JSON with a slip: one message, and what a flow file is."""
+    text, places = unmarked(marked)
+    problems = mistakes(text).problems
+    assert [(p.line, p.column) for p in problems] == places, problems
+    assert says in problems[0].message
+
+
+@pytest.mark.parametrize("encode", [
+    lambda text: text.replace("\n", "\r\n").encode(),
+    lambda text: text.replace("\n", "\r").encode(),
+    lambda text: text.encode("utf-8-sig"),
+    lambda text: text.replace("\n", "\r\n").encode("utf-8-sig"),
+], ids=["Windows", "old Macintosh", "with a mark at its beginning", "both"])  # fmt: skip
+@pytest.mark.parametrize("name", ["unknown target", "unclosed bracket", "control character", "unknown key"])
+def test_line_ends_and_byte_order_marks_change_no_place(name: str, encode: Callable[[str], bytes]) -> None:
+    """Files written on other systems have the same lines and columns, and show the same lines."""
+    text, places = changed(next(plant for plant in PLANTS if plant.name == name))
+    problems = mistakes(encode(text)).problems
+    assert [(p.line, p.column) for p in problems] == places
+    assert [p.excerpt for p in problems] == [text.split("\n")[line - 1] for line, _ in places]
+
+
+def test_bytes_that_are_not_utf8_are_told_with_their_place() -> None:
+    """Line and column count characters before the byte; a file in UTF-16 is told at its first byte."""
+    text, places = unmarked(TEXT.replace("What troubles you?", "Wo drückt’s, Größe⟦¤⟧?"))
+    data = text.encode().replace("¤".encode(), b"\xa4")
+    assert [(p.line, p.column) for p in mistakes(data).problems] == places
+    assert mistakes(data).problems[0].message == "byte 0xa4 is not UTF-8; save the file as UTF-8"
+    assert (
+        mistakes(TEXT.encode("utf-16")).problems[0].line,
+        mistakes(TEXT.encode("utf-16")).problems[0].column,
+    ) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "room"),
+    [
+        ("abc", " " * 3),
+        ("a\tb", " \t "),
+        ("名前", " " * 4),
+        ("e\u0301e", " " * 2),
+        ("❤️👍", " " * 3),
+        ("\u200bx", " "),
+    ],
+    ids=["letters", "tab", "wide letters", "accent of its own", "emoji", "letter without width"],
+)
+def test_the_caret_stands_below_the_column(before: str, room: str) -> None:
+    """Tabs, wide letters and marks that take no room are counted as a terminal shows them."""
+    head = "  ask: {handler: ask_user, prompt: "
+    error = mistakes(f"start: ask\nnodes:\n{head}{before}, nxt: end}}\n")
+    message, line, caret = error.pointed().splitlines()
+    assert f":3:{len(head + before) + 3}: node 'ask'" in message
+    assert line == f"    {head}{before}, nxt: end}}"
+    assert caret == "    " + " " * len(head) + room + "  ^"
+
+
+def test_a_very_long_line_is_cut_around_its_mistake() -> None:
+    """A hundred characters are shown, with the mistake among them and the caret below it."""
+    text, places = unmarked(
+        f"start: a\nnodes: {{a: {{handler: say, text: {'x' * 5000}, ⟦nxt⟧: end, description: {'y' * 5000}}}}}"
+    )
+    error = mistakes(text)
+    _, line, caret = error.pointed().splitlines()
+    assert [(p.line, p.column) for p in error.problems] == places
+    assert len(line) == 104
+    assert line[caret.index("^") :].startswith("nxt: end, description: yyy")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(TEXT.splitlines()),
+    st.sampled_from(["", "\t", " ", ":", "'", '"', "{", "]", "- ", "#", "&", "? ", "| ", ": x", "\x00"]),
+    st.integers(0, 60),
+)
+def test_any_slip_in_any_line_is_told_within_the_file(line: str, slip: str, column: int) -> None:
+    """Whatever is put wherever, what is told stands in the file, and nothing but FlowError comes."""
+    broken = TEXT.replace(line, line[:column] + slip + line[column + 1 :])
+    with contextlib.suppress(FlowError):
+        parse_flow(broken, str(GOOD))
+        return
+    lines = broken.split("\n")
+    for problem in mistakes(broken).problems:
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+        assert problem.message[-1] not in " ;,"
+        assert "'" in problem.message or len(problem.message) > 10
