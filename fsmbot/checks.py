@@ -16,6 +16,10 @@ from fsmbot.mistakes import Doubt, Mistake, Path
 from fsmbot.nearby import nearest, suggest
 
 
+MAX_GUESSES = 100
+"""How many unknown targets get a suggestion, as each is compared with all nodes."""
+
+
 def check_flow(flow: Flow, doubt: Doubt | None = None) -> list[Mistake]:
     """Return every mistake in the graph; an empty list means that the flow can run.
 
@@ -56,13 +60,15 @@ def check_ends(flow: Flow) -> Iterator[Mistake]:
 def check_targets(flow: Flow) -> Iterator[Mistake]:
     """Every route leads to a node or to an end."""
     known = [*flow.nodes, *flow.ends]
+    guesses = MAX_GUESSES
     for path, what, target in _all_targets(flow):
         if target == END and flow.outcomes:
             names = " or ".join(f"'{name}'" for name in flow.outcomes)
             yield Mistake(path, f"{what} goes to '{END}', but this flow names its ends; choose {names}")
         elif target not in flow.nodes and target not in flow.ends:
-            message = f"{what} goes to unknown node '{target}'" + suggest(target, known)
-            yield Mistake(path, message, wanted=target)
+            message = f"{what} goes to unknown node '{target}'"
+            yield Mistake(path, message + (suggest(target, known) if guesses else ""), wanted=target)
+            guesses = max(0, guesses - 1)
 
 
 def _all_targets(flow: Flow) -> Iterator[tuple[Path, str, str]]:
@@ -134,8 +140,10 @@ def check_reachable(flow: Flow) -> Iterator[Mistake]:
     for name in _closure([flow.start], lambda name: _targets(flow, name)):
         left.pop(name, None)
     for name in _first_of(flow, list(left)):
-        after = [n for n in _closure([name], lambda n: _targets(flow, n)) if n in left and n != name]
-        rest = f" (nor what only follows it: {', '.join(n for n in left if n in after)})" if after else ""
+        led_to = _closure([name], lambda n: _targets(flow, n))
+        after = [n for n in left if n in led_to and n != name]
+        more = ", ..." if len(after) > 12 else ""
+        rest = f" (nor what follows it: {', '.join(after[:12])}{more})" if after else ""
         yield Mistake(("nodes", name), f"node '{name}' is never reached{rest}; route to it or remove it")
 
 

@@ -284,6 +284,8 @@ _KINDS: tuple[tuple[str, Callable[[Stop], tuple[Spot, str]]], ...] = (
     ("while scanning an? (alias|anchor)|a tag|block scalar: .*(indent|header)", _first_letter),
     ("comment or", _block_text),
     ("tab character|cannot start any token|keys are not allowed", _letter_here),
+    ("unexpected ':'", lambda stop: (
+        stop.at, "a ':' before a bracket or comma; write its value after it, or put the text in quotes")),
     ("entries are not allowed", lambda stop: (
         stop.at, "a list begins in the line below its key; put a text that begins with '- ' in quotes")),
     ("<document start>", _after_end),

@@ -93,7 +93,7 @@ OUTCOMES = [
     Plant("unreachable node", "other: static_idk_msg", "other: ans_greeting", "node 'static_idk_msg' is never reached",
           also=("  static_idk_msg:", "  ⟦static_idk_msg⟧:")),
     Plant("unreachable nodes in a row", "next: intake\n  intake:", "next: end\n  ⟦intake⟧:",
-          "never reached (nor what only follows it: ask_day, which_day, confirm, how_old, goodbye)"),
+          "never reached (nor what follows it: ask_day, which_day, confirm, how_old, goodbye)"),
 ]  # fmt: skip
 
 SETTINGS = [
