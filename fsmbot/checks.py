@@ -15,7 +15,6 @@ from fsmbot.memory_checks import check_memory, check_names
 from fsmbot.mistakes import Doubt, Mistake, Path
 from fsmbot.nearby import nearest, suggest
 
-
 MAX_GUESSES = 100
 """How many unknown targets get a suggestion, as each is compared with all nodes."""
 

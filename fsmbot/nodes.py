@@ -50,6 +50,9 @@ class NodeReader(Fields):
         owner = f"node '{name}'"
         if name == END:
             self.note(key, f"'{END}' is the end of every conversation; name the node otherwise")
+        if not name:
+            self.note(key, "a node needs a name; write one before the ':'")
+            self.doubt.routes = True
         if "/" in name:
             self.note(key, f"{owner}: a slash parts a subflow's nodes from its own; name the node without it")
         if not tree.is_map:

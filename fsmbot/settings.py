@@ -101,11 +101,17 @@ def _inner_misfits(tree: Tree, annotation: Any) -> Iterator[tuple[Tree, str]]:
             if fields and key not in fields:
                 free = [name for name in fields if name not in tree.value]
                 yield place, f"there is no key '{key}' here" + unknown_key(tree, key, free, fields)
-        for part, wanted in _parts(tree, option, fields):
+        for part, wanted in [*_keys(tree, option), *_parts(tree, option, fields)]:
             try:
                 convert(part.plain(), wanted)
             except msgspec.ValidationError as error:
                 yield from misfits(part, wanted, str(error))
+
+
+def _keys(tree: Tree, option: Any) -> list[tuple[Tree, Any]]:
+    """Return the keys of a map that may have any, with the type that they must have."""
+    arguments = typing.get_args(option)
+    return [(key, arguments[0]) for key in tree.keys.values()] if bare(option) is dict and arguments else []
 
 
 def _parts(tree: Tree, option: Any, fields: Mapping[str, Any]) -> list[tuple[Tree, Any]]:

@@ -54,10 +54,9 @@ class Subflows:
 
     def _refused(self, name: str, path: Path) -> str:
         """Say why a flow of this name cannot be run here, or ""."""
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-            return f"flow '{name}' must be in this flow's folder or below, named without '..'"
-        if path.suffix not in (".yaml", ".yml"):
-            return f"flow '{name}' must be a file that ends in .yaml or .yml" + _near(path)
+        reason = misnamed(name)
+        if reason:
+            return reason + _near(path)
         real = path.resolve()
         if not real.is_relative_to(self._root):
             return f"flow '{name}' leads out of the folder {self._root}"
@@ -80,6 +79,15 @@ class Subflows:
             return FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {error.strerror}")])
         except FlowError as error:
             return error
+
+
+def misnamed(name: str) -> str:
+    """Say why a name cannot be that of a flow to run, whatever files there are, or ""."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        return f"flow '{name}' must be in this flow's folder or below, named without '..'"
+    if Path(name).suffix not in (".yaml", ".yml"):
+        return f"flow '{name}' must be a file that ends in .yaml or .yml"
+    return ""
 
 
 def _near(path: Path) -> str:

@@ -153,6 +153,8 @@ def _no_key(stop: Stop) -> tuple[Spot, str]:
             f"a list begins in line {stop.since[0] + 1}, so this line must begin with '- '; if it is "
             "a key, remove the '- ' there"
         )
+    if stop.character == ":":
+        return stop.at, "a key is missing before this ':'"
     return _indented(stop, stop.at[0], stop.at[1])
 
 

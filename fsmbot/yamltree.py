@@ -214,8 +214,8 @@ class _Reader:
             message = "a key cannot be a list or map; put a text that begins with '{' or '[' in quotes"
             raise _Refused(key.problem(message))
         name = key.value if isinstance(key.value, str) else _yaml(key.value)
-        if not key.value or name != key.value:
-            self._note(key, f"key {name or 'of no letters'} is not text; put it in quotes")
+        if name != key.value:
+            self._note(key, f"key {name} is not text; put it in quotes")
         if name == "<<":
             self._note(key, "merge key '<<' is not allowed; write the keys out")
         elif name in parent.value:

@@ -35,6 +35,9 @@ class Range(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unkno
         return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
 
 
+Outcome = Annotated[str, msgspec.Meta(min_length=1)]
+"""The name of a case."""
+
 Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Range
 """Words, phrases and numbers, or a range of numbers."""
 
@@ -43,7 +46,7 @@ Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Range
 def match(
     turn: Turn,
     *,
-    cases: Annotated[dict[str, Case], msgspec.Meta(min_length=1)],
+    cases: Annotated[dict[Outcome, Case], msgspec.Meta(min_length=1)],
     value: Remembered = "",
     keep: Remembers = "",
 ) -> str:
