@@ -175,7 +175,7 @@ KEYS = [
     Plant("node whose name is a number", "ans_greeting: {next: ask_user}", "ans_greeting: {next: '1'}\n  ⟦1⟧: {handler: say, text: x, next: ask_user}",
           "key 1 is not text; put it in quotes"),
     Plant("node without a name", "ans_greeting: {next: ask_user}", "ans_greeting: {next: ask_user}\n  ⟦''⟧: {handler: say, text: x, next: ask_user}", "a node needs a name"),
-    Plant("key without letters", "    threshold: 0.4\n", "    threshold: 0.4\n    ⟦:⟧ 3\n", "a key is missing before this':'"),
+    Plant("key without letters", "    threshold: 0.4\n", "    threshold: 0.4\n    ⟦:⟧ 3\n", "a key is missing before this ':'"),
     Plant("node as text", "ans_greeting: {next: ask_user}", "ans_greeting: ⟦ask_user⟧", "must be a map such as {next: end}, not the text", "{next: ask_user}"),
     Plant("node without keys", "ans_greeting: {next: ask_user}", "⟦ans_greeting⟧:", "must be a map such as {next: end}, but there is no value"),
     Plant("node as a list of keys", "  static_idk_msg:\n    next: ask_user", "  static_idk_msg:\n    ⟦-⟧ next: ask_user",

@@ -68,6 +68,14 @@ def test_settings_are_explained_by_the_lines_of_the_docstring() -> None:
     assert adapter["description"] == "the folder that the trainer wrote (default: the shipped doctor)."
 
 
+def test_editors_offer_the_end_and_explain_each_outcome() -> None:
+    """A target may be completed to `end`, an outcome shows its help, and a new node may run a flow."""
+    target, mapped = SCHEMA["$defs"]["node_check_medical"]["properties"]["next"]["anyOf"]
+    assert target["examples"] == [END]
+    assert mapped["properties"]["medical"]["description"] == "The node that follows if it is 'medical'."
+    assert set(SCHEMA["$defs"]["any_node"]["properties"]) == {"handler", "flow"}
+
+
 BASE = "start: ask_user\nnodes:\n  ask_user: {next: check_greeting}\n  check_greeting: "
 
 
