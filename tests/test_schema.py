@@ -128,14 +128,16 @@ def test_the_schema_beside_the_flows_is_current() -> None:
 TEXTS = st.text("abzé名 _-.{}:#'\"1?", min_size=1, max_size=6).map(lambda text: f"w{text}")
 """Texts that are names, too."""
 
-JUNK = st.sampled_from([
+WRONG: list[Any] = [
     None, True, False, "", "x", "end", "a/b", "..", "/x.yaml", "x.yml", "!", 0, 1, -1, 1.0, 2.5, 11, 5000,
     -0.5, [], [[]], ["x"], ["x", "x"], [1], [None], [""], ["end"],
     {}, {"x": "x"}, {"x": None}, {"": "x"}, {"times": 1}, {"from": 1}, {"from": 2, "too": 3},
     {"other": "end"}, {"otherwise": "end"}, {"medical": "end", "other": "end"}, {"words": ["x"]},
     {"next": "end"},
-]).map(copy.deepcopy)  # fmt: skip
+]  # fmt: skip
 """What may stand where something else should."""
+
+JUNK = st.sampled_from(WRONG).map(copy.deepcopy)
 
 KEYS = st.sampled_from(
     ["x", "end", "a/b", "", "next", "handler", "flow", "text", "prompt", "remember", "on_error", "timeout",
@@ -333,11 +335,62 @@ def test_what_is_right_is_accepted_by_both(data: Any) -> None:
         assert not refusals(text), text
 
 
-@settings(max_examples=400, deadline=None)
+def judged_alike(data: Any, text: str) -> None:
+    """Fail where only one of schema and loader refuses a file."""
+    found, errors = refusals(text), [error.message for error in VALIDATOR.iter_errors(data)]
+    assert bool(errors) == bool(found), (text, found, errors)
+
+
+@settings(max_examples=150, deadline=None)
 @given(spoilt())
 def test_what_one_refuses_the_other_refuses(data: Any) -> None:
     """Dropped, renamed, added keys, and values of every wrong kind: never only one of them objects."""
-    valid = VALIDATOR.is_valid(data)
     for text in written(data):
-        found = refusals(text)
-        assert valid == (not found), (text, found, [error.message for error in VALIDATOR.iter_errors(data)])
+        judged_alike(data, text)
+
+
+SAMPLES = {
+    "prompt": "Hm?", "text": ["a", "b"], "threshold": 0.5, "max_new_tokens": 5, "value": "x", "keep": "y",
+    "cases": {"a": ["x", 1], "b": {"from": 1, "to": 2}}, "handler": "", "remember": "z", "timeout": 2.5,
+    "retry": {"times": 2, "wait": 0.5}, "on_error": "sorry", "description": "d", "next": "end",
+}  # fmt: skip
+"""A value for every key that a node may have."""
+
+OUTLINE: Any = {
+    "name": "n", "description": "d", "start": "a", "outcomes": ["o", "p"], "on_error": "a", "max_steps": 9,
+    "memory": {"k": 1}, "commands": {"help": {"words": ["h", "i"], "say": "s"}, "back": {"words": ["b"]}},
+    "resources": {"doctor": {"adapter": "x", "base": "b", "device": "cpu"}, "vectors": {"path": "p"}},
+    "nodes": {"f": {"flow": "x.yaml", "next": {"a": "b"}, "on_error": "s", "description": "d"}},
+}  # fmt: skip
+"""A flow with every key at its top."""
+
+
+def node_with_every_key(handler: Handler) -> dict[str, Any]:
+    """Return a flow of one node that has all that its handler may have."""
+    keys = [key for key in NODE_KEYS if key != "remember" or handler.listens]
+    node = {key: SAMPLES[key] for key in [*keys, *handler.settings]}
+    targets: Any = dict.fromkeys(handler.outcomes, "end") or "end"
+    return {"start": "a", "nodes": {"a": {**node, "handler": handler.name, "next": targets}}}
+
+
+def changed_once(data: Any) -> Iterator[Any]:
+    """Yield the data with each part in turn left out, and replaced by every wrong value."""
+    places = data if isinstance(data, dict) else range(len(data))
+    for place in list(places):
+        copied = copy.copy(data)
+        del copied[place]
+        yield copied
+        inner = changed_once(data[place]) if isinstance(data[place], (dict, list)) else ()
+        for value in [*WRONG, *inner]:
+            copied = copy.copy(data)
+            copied[place] = value
+            yield copied
+
+
+@pytest.mark.parametrize("data", [OUTLINE, *map(node_with_every_key, REGISTRY.handlers.values())])
+def test_each_key_in_turn_is_judged_alike(data: Any) -> None:
+    """Every key that there is, left out and with each wrong value, in a flow that is right otherwise."""
+    judged_alike(data, json.dumps(data))
+    assert VALIDATOR.is_valid(data)
+    for spoiled in changed_once(data):
+        judged_alike(spoiled, json.dumps(spoiled))
