@@ -7,47 +7,43 @@ name line and column and a flow built in Python is held to the same rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
 from fsmbot.contract import END
 from fsmbot.flow import OTHERWISE, Flow, Node, Place
-from fsmbot.placeholders import placeholders
-from fsmbot.settings import suggest
+from fsmbot.memory_checks import check_memory, check_names
+from fsmbot.mistakes import Doubt, Mistake, Path
+from fsmbot.nearby import nearest, suggest
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """What is wrong with a flow, and the path of keys to it, such as ("nodes", "a", "next").
-
-    at_key: whether it is the last key itself that is wrong, rather than its value.
-    """
-
-    path: Path
-    message: str
-    at_key: bool = False
+MAX_GUESSES = 100
+"""How many unknown targets get a suggestion, as each is compared with all nodes."""
 
 
-def check_flow(flow: Flow, *, routes_known: bool = True) -> list[Mistake]:
+def check_flow(flow: Flow, doubt: Doubt | None = None) -> list[Mistake]:
     """Return every mistake in the graph; an empty list means that the flow can run.
 
-    routes_known: False where some routes could not be read, so that no node is called
-    unreachable for want of them.
+    doubt: what could not be read of the flow, so that nobody is blamed for the want of it.
     """
+    doubt = doubt or Doubt()
     mistakes = [m for rule in (check_start, check_ends, check_targets, check_outcomes) for m in rule(flow)]
-    if routes_known and not mistakes:
+    mistakes = [m for m in mistakes if not m.wanted or m.wanted not in doubt.nodes]
+    if not doubt.routes and not mistakes:
         mistakes += [m for rule in (check_reachable, check_unused_ends, check_ways_out) for m in rule(flow)]
-    return [*mistakes, *check_loops(flow), *check_memory(flow), *check_names(flow)]
+    return [*mistakes, *check_loops(flow), *check_memory(flow), *check_names(flow, doubt)]
 
 
 def check_start(flow: Flow) -> Iterator[Mistake]:
     """The start is one of the nodes."""
-    if flow.start not in flow.nodes:
+    if flow.start in flow.ends and flow.start not in flow.nodes:
         yield Mistake(
-            ("start",), f"start names unknown node '{flow.start}'" + suggest(flow.start, flow.nodes)
+            ("start",),
+            f"start names '{flow.start}', where a conversation finishes; name the node that comes first",
+        )
+    elif flow.start not in flow.nodes:
+        yield Mistake(
+            ("start",),
+            f"start names unknown node '{flow.start}'" + suggest(flow.start, flow.nodes),
+            wanted=flow.start,
         )
 
 
@@ -63,12 +59,15 @@ def check_ends(flow: Flow) -> Iterator[Mistake]:
 def check_targets(flow: Flow) -> Iterator[Mistake]:
     """Every route leads to a node or to an end."""
     known = [*flow.nodes, *flow.ends]
+    guesses = MAX_GUESSES
     for path, what, target in _all_targets(flow):
         if target == END and flow.outcomes:
             names = " or ".join(f"'{name}'" for name in flow.outcomes)
             yield Mistake(path, f"{what} goes to '{END}', but this flow names its ends; choose {names}")
         elif target not in flow.nodes and target not in flow.ends:
-            yield Mistake(path, f"{what} goes to unknown node '{target}'" + suggest(target, known))
+            message = f"{what} goes to unknown node '{target}'"
+            yield Mistake(path, message + (suggest(target, known) if guesses else ""), wanted=target)
+            guesses = max(0, guesses - 1)
 
 
 def _all_targets(flow: Flow) -> Iterator[tuple[Path, str, str]]:
@@ -95,31 +94,37 @@ def check_outcomes(flow: Flow) -> Iterator[Mistake]:
         if not node.outcomes:
             yield Mistake(path, f"node '{node.name}': {_what(node)} has one way out; let next name one node")
             continue
-        yield from _surplus(node, path)
-        meant = {near for name in node.next for near in get_close_matches(name, node.outcomes, n=1)}
-        missing = [name for name in node.outcomes if name not in node.next and name not in meant]
-        if missing and OTHERWISE not in node.next:
-            names = ", ".join(f"'{name}'" for name in missing)
-            yield Mistake(
-                path,
-                f"node '{node.name}': next does not cover outcome {names}; "
-                f"add it, or '{OTHERWISE}' for the rest",
+        surplus = [name for name in node.next if name not in node.outcomes and name != OTHERWISE]
+        missing = [name for name in node.outcomes if name not in node.next]
+        meant = _meant(surplus, missing)
+        yield from _surplus(node, path, surplus, meant)
+        left = [f"'{name}'" for name in missing if name not in meant.values()]
+        if left and OTHERWISE not in [*node.next, *meant.values()]:
+            add = (
+                f"outcome {left[0]}; add it" if len(left) == 1 else f"outcomes {' and '.join(left)}; add them"
             )
+            message = f"node '{node.name}': next does not cover {add}, or '{OTHERWISE}' for the rest"
+            yield Mistake(path, message)
+
+
+def _meant(surplus: list[str], missing: list[str]) -> dict[str, str]:
+    """Return which outcome each name was probably meant to be."""
+    if len(surplus) == len(missing) == 1 and nearest(surplus[0], [OTHERWISE]) != OTHERWISE:
+        return {surplus[0]: missing[0]}
+    near = {name: nearest(name, missing) or nearest(name, [OTHERWISE]) for name in surplus}
+    return {name: outcome for name, outcome in near.items() if outcome}
 
 
 def _what(node: Node) -> str:
     return f"{'flow' if node.flow else 'handler'} '{node.handler.name}'"
 
 
-def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
+def _surplus(node: Node, path: Path, surplus: list[str], meant: Mapping[str, str]) -> Iterator[Mistake]:
     """Report what `next` names besides the node's outcomes."""
-    for name in node.next:
-        if name not in node.outcomes and name != OTHERWISE:
-            yield Mistake(
-                (*path, name),
-                f"node '{node.name}': {_what(node)} has no outcome '{name}'" + suggest(name, node.outcomes),
-                at_key=True,
-            )
+    for name in surplus:
+        hint = f"; did you mean '{meant[name]}'?" if name in meant else suggest(name, node.outcomes)
+        message = f"node '{node.name}': {_what(node)} has no outcome '{name}'{hint}"
+        yield Mistake((*path, name), message, at_key=True)
     if OTHERWISE in node.next and all(name in node.next for name in node.outcomes):
         yield Mistake(
             (*path, OTHERWISE),
@@ -130,10 +135,25 @@ def _surplus(node: Node, path: Path) -> Iterator[Mistake]:
 
 def check_reachable(flow: Flow) -> Iterator[Mistake]:
     """Every node can be reached from the start."""
-    reached = _closure([flow.start], lambda name: _targets(flow, name))
-    for name in flow.nodes:
-        if name not in reached:
-            yield Mistake(("nodes", name), f"node '{name}' is never reached; route to it or remove it")
+    left = dict.fromkeys(flow.nodes)
+    for name in _closure([flow.start], lambda name: _targets(flow, name)):
+        left.pop(name, None)
+    for name in _first_of(flow, list(left)):
+        led_to = _closure([name], lambda n: _targets(flow, n))
+        after = [n for n in left if n in led_to and n != name]
+        more = ", ..." if len(after) > 12 else ""
+        rest = f" (nor what follows it: {', '.join(after[:12])}{more})" if after else ""
+        yield Mistake(("nodes", name), f"node '{name}' is never reached{rest}; route to it or remove it")
+
+
+def _first_of(flow: Flow, names: list[str]) -> Iterator[str]:
+    """Yield the nodes that lead to all of these: those that nothing leads to, then one of each circle."""
+    led_to = {target for name in names for target in _targets(flow, name) if target != name}
+    done: set[str] = set()
+    for name in sorted(names, key=led_to.__contains__):
+        if name not in done:
+            yield name
+            done |= _closure([name], lambda n: _targets(flow, n))
 
 
 def check_unused_ends(flow: Flow) -> Iterator[Mistake]:
@@ -223,75 +243,3 @@ def _closure(first: Iterable[str], targets: Callable[[str], Iterable[str]]) -> s
             seen.add(name)
             todo += targets(name)
     return seen
-
-
-def check_names(flow: Flow) -> Iterator[Mistake]:
-    """What a text or setting takes from memory is put there by something in the flow.
-
-    Handlers of one's own may remember anything, so a flow that has one is not judged.
-    """
-    if not _only_builtins(flow):
-        return
-    known = _remembered(flow)
-    for node in flow.nodes.values():
-        for setting, wanted, shown in _wanted(node):
-            if wanted not in known:
-                yield Mistake(
-                    ("nodes", node.name, setting),
-                    f"node '{node.name}': nothing in this flow remembers '{shown}'"
-                    + (suggest(wanted, known) or "; let a listening node have `remember: " + wanted + "`"),
-                )
-
-
-def _only_builtins(flow: Flow) -> bool:
-    """Return whether all that the flow and its subflows call came with fsmbot."""
-    return all(
-        _only_builtins(node.flow)
-        if node.flow
-        else node.handler.function.__module__.startswith("fsmbot.handlers.")
-        for node in flow.nodes.values()
-    )
-
-
-def _remembered(flow: Flow) -> list[str]:
-    """Return the names in memory, those that subflows leave behind as "node/name"."""
-    known = set(flow.memory)
-    for node in flow.nodes.values():
-        known.update(name for _, name in remembers(node))
-        if node.flow:
-            known.update(f"{node.name}/{name}" for name in _remembered(node.flow))
-    return sorted(known)
-
-
-def remembers(node: Node) -> Iterator[tuple[str, str]]:
-    """Yield (key, name in memory) for what a node remembers by its keys."""
-    if node.remember:
-        yield "remember", node.remember
-    for key, setting in node.handler.settings.items():
-        if setting.marked("remembers") and node.settings.get(key):
-            yield key, node.settings[key]
-
-
-def check_memory(flow: Flow) -> Iterator[Mistake]:
-    """No answer is remembered under the name of a subflow, whose memory lies there."""
-    inner = {node.name for node in flow.nodes.values() if node.flow}
-    for node in flow.nodes.values():
-        for key, name in remembers(node):
-            if name in inner:
-                yield Mistake(
-                    ("nodes", node.name, key),
-                    f"node '{node.name}': '{name}' is where the flow of node '{name}' remembers; "
-                    "choose another name",
-                )
-
-
-def _wanted(node: Node) -> Iterator[tuple[str, str, str]]:
-    """Yield (setting, name in memory, how it is written) for all that a node takes from memory."""
-    for name, setting in node.handler.settings.items():
-        value = node.settings.get(name)
-        if value and setting.marked("remembered"):
-            yield name, value, value
-        elif value and setting.marked("filled"):
-            for text in [value] if isinstance(value, str) else value:
-                for wanted in placeholders(text):
-                    yield name, wanted, f"{{{wanted}}}"

@@ -16,8 +16,8 @@ from fsmbot.changes import changes
 from fsmbot.conversation import Chat
 from fsmbot.errors import FlowError, FsmbotError, StateError
 from fsmbot.events import Event
+from fsmbot.nearby import suggest
 from fsmbot.private import write_private
-from fsmbot.settings import suggest
 from fsmbot.spoken import HELP
 
 

@@ -73,7 +73,9 @@ def _caret(problem: Problem) -> str:
 
 def _cells(character: str) -> int:
     """Return how many cells of a terminal a character takes."""
-    return 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 1 + (unicodedata.east_asian_width(character) in "WF")
 
 
 def first_line(error: BaseException) -> str:

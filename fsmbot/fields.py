@@ -6,10 +6,14 @@ key is absent or its value cannot be used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from fsmbot.errors import Problem
-from fsmbot.settings import describe, suggest
+from fsmbot.expected import mend
+from fsmbot.settings import instead, settle_keys
 from fsmbot.yamltree import Tree
 
 
@@ -30,7 +34,7 @@ class Fields:
             return None
         if isinstance(item.value, str) and item.value:
             return item.value
-        self.note(item, f"{owner}: '{key}' must be text, not {describe(item)}")
+        self._refuse(item, key, owner, "be text", str)
         return None
 
     def texts(self, tree: Tree, key: str, owner: str) -> list[Tree] | None:
@@ -39,11 +43,10 @@ class Fields:
         if item is None:
             return None
         if not isinstance(item.value, list) or not item.value:
-            found = "an empty list" if item.value == [] else describe(item)
-            self.note(item, f"{owner}: '{key}' must be a list of texts such as [one, two], not {found}")
+            self._refuse(item, key, owner, "be a list of texts such as [one, two]", list)
             return None
         for wrong in (t for t in item.value if not (isinstance(t.value, str) and t.value)):
-            self.note(wrong, f"{owner}: '{key}' must hold texts, not {describe(wrong)}")
+            self._refuse(wrong, key, owner, "hold texts", str)
         return [t for t in item.value if isinstance(t.value, str) and t.value]
 
     def whole(self, tree: Tree, key: str, owner: str, most: int | None = None) -> int | None:
@@ -54,7 +57,7 @@ class Fields:
         if type(item.value) is int and 1 <= item.value <= (most or item.value):
             return item.value
         bound = f"from 1 to {most}" if most else "from 1"
-        self.note(item, f"{owner}: '{key}' must be a whole number {bound}, not {describe(item)}")
+        self._refuse(item, key, owner, f"be a whole number {bound}", Annotated[int, Meta(ge=1, le=most)])
         return None
 
     def seconds(self, tree: Tree, key: str, owner: str, most: float, zero: bool = False) -> float | None:
@@ -65,7 +68,8 @@ class Fields:
         if type(item.value) in (int, float) and (0 < item.value <= most or (zero and item.value == 0)):
             return float(item.value)
         bound = f"from 0 to {most:g}" if zero else f"above 0, at most {most:g}"
-        self.note(item, f"{owner}: '{key}' must be a number of seconds {bound}, not {describe(item)}")
+        seconds = Annotated[float, Meta(ge=0 if zero else None, gt=None if zero else 0, le=most)]
+        self._refuse(item, key, owner, f"be a number of seconds {bound}", seconds)
         return None
 
     def mapping(self, tree: Tree, key: str, owner: str, such_as: str) -> Tree | None:
@@ -73,12 +77,13 @@ class Fields:
         item: Tree | None = tree.value.get(key)
         if item is None or item.is_map:
             return item
-        self.note(item, f"{owner}: '{key}' must be a map such as {such_as}, not {describe(item)}")
+        self._refuse(item, key, owner, f"be a map such as {such_as}", dict)
         return None
 
-    def known(self, tree: Tree, keys: Iterable[str], owner: str, ignore: Iterable[str] = ()) -> None:
-        """Note every key that is none of those known."""
-        keys, ignored = list(keys), set(ignore)
-        for key, place in tree.keys.items():
-            if key not in keys and key not in ignored:
-                self.note(place, f"{owner} has no key '{key}'" + suggest(key, keys))
+    def known(self, tree: Tree, keys: Collection[str], owner: str) -> list[Tree]:
+        """Note every key that is none of those known; return the values of those that nobody can guess."""
+        return settle_keys(tree, keys, self.note, f"{owner} has no key", keys)
+
+    def _refuse(self, item: Tree, key: str, owner: str, what: str, kind: Any) -> None:
+        """Note what a key must be or hold, what was found, and how to mend it."""
+        self.note(item, f"{owner}: '{key}' must {what}{instead(item)}{mend(item, kind)}")

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fsmbot.checks import Mistake, check_flow
+from fsmbot.checks import check_flow
 from fsmbot.contract import END
 from fsmbot.errors import FlowError, Problem
 from fsmbot.fields import Fields
 from fsmbot.flow import MAX_STEPS, Flow, Node
+from fsmbot.misplaced import lift_nodes, nest, nest_nodes, outline_inside
+from fsmbot.mistakes import Mistake
+from fsmbot.nearby import suggest
 from fsmbot.nodes import NodeReader
 from fsmbot.registry import Registry, load_builtins
-from fsmbot.settings import convert_settings, describe, suggest
+from fsmbot.settings import convert_settings, describe, settle_keys
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
 from fsmbot.subflows import Subflows
 from fsmbot.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
@@ -36,6 +39,9 @@ TOP_KEYS = (
     "resources",
 )
 """The keys that a flow file may have at its top level."""
+
+_MAPS = ("nodes", "memory", "commands", "resources")
+"""Those that hold maps."""
 
 MAX_NODES = 20_000
 """How many nodes a flow may have, those of a subflow counted each time it is run."""
@@ -68,7 +74,7 @@ def parse_flow(data: bytes | str, source: str = "<flow>", registry: Registry | N
 
 def _read(data: bytes, source: str, reader: NodeReader, subflows: Subflows) -> Flow:
     """Read one file; raises FlowError with its mistakes, and those of the flows that it runs."""
-    tree, problems = read_tree(data)
+    tree, problems = read_tree(data, TOP_KEYS)
     flow = None
     if tree is not None or not problems:
         flow = _FlowReader(source, problems, reader.at(problems, subflows)).read(tree)
@@ -89,10 +95,12 @@ class _FlowReader(Fields):
         """Return the flow, or None where its outline is missing."""
         if root is None or not root.is_map:
             outline = "a flow file is a map with the keys 'name', 'start' and 'nodes'"
-            self.note(root or Tree(1, 1), outline)
+            self.note(root or Tree(1, 1), outline if root and root.value else f"the file is empty; {outline}")
             return None
-        self.nodes.routes_known = not self.problems
-        self.known(root, TOP_KEYS, "a flow")
+        doubt = self.nodes.doubt
+        doubt.routes = doubt.memory = bool(self.problems)
+        if not self._settle(root):
+            return None
         flow = self._flow(root)
         if flow.size > MAX_NODES:
             self.note(
@@ -100,10 +108,27 @@ class _FlowReader(Fields):
                 f"the flow has {flow.size:,} nodes with those of its subflows; at most {MAX_NODES:,} may be",
             )
             return None
-        for mistake in check_flow(flow, routes_known=self.nodes.routes_known):
+        for mistake in check_flow(flow, doubt):
             if mistake.path != ("start",) or (flow.start and flow.nodes):
                 self.problems.append(_place(mistake, root))
         return flow
+
+    def _settle(self, root: Tree) -> bool:
+        """Put what is misspelt or at the wrong depth where it belongs; say whether there is an outline."""
+        inside = outline_inside(root)
+        if inside:
+            holder, place = inside
+            self.note(place, f"'nodes' stands inside '{holder}'; begin its line at the left edge")
+            return False
+        nest(root, lambda holder, empty, key: empty and holder in _MAPS and key not in TOP_KEYS, self.note)
+        settings = {name for handler in self.registry.handlers.values() for name in handler.settings}
+        lift_nodes(root, TOP_KEYS, settings, self.note)
+        for lost in self.known(root, TOP_KEYS, "a flow"):
+            self.nodes.doubt.words |= lost.words()
+        nodes = root.value.get("nodes")
+        if nodes is not None and nodes.is_map:
+            nest_nodes(nodes, self.note)
+        return True
 
     def _flow(self, root: Tree) -> Flow:
         nodes = self._nodes(root)
@@ -130,11 +155,11 @@ class _FlowReader(Fields):
     def _nodes(self, root: Tree) -> dict[str, Node]:
         item = root.value.get("nodes")
         if item is None or not item.is_map or not item.value:
-            found = "nothing" if item is None else describe(item)
+            found = "but there are none" if item is None or item.value is None else f"not {describe(item)}"
             place = root if item is None else item if item.value else root.keys["nodes"]
             self.note(
                 place,
-                f"'nodes' must map each node's name to its keys, not {found}; such as "
+                f"'nodes' must map each node's name to its keys, {found}; such as "
                 f"`greet: {{handler: say, text: Hello!, next: {END}}}`",
             )
             return {}
@@ -154,6 +179,8 @@ class _FlowReader(Fields):
 
     def _memory(self, root: Tree) -> dict[str, Any]:
         item = self.mapping(root, "memory", "the flow", "{name: friend}")
+        if item is None and "memory" in root.value:
+            self.nodes.doubt.memory = True
         return {} if item is None else item.plain()
 
     def _commands(self, root: Tree) -> dict[str, SpokenCommand]:
@@ -206,7 +233,8 @@ class _FlowReader(Fields):
             place = tree if tree.value else key
             self.note(place, f"{owner}: its settings must be a map, not {describe(tree)}")
         else:
-            values = convert_settings(owner, "it", factory.settings, tree, (), self.note)
+            settle_keys(tree, factory.settings, self.note, f"{owner} has no setting", factory.settings)
+            values = convert_settings(owner, "it", factory.settings, tree, self.note)
             folder = Path(self.source).absolute().parent
             values = {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
             for setting, value in values.items():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from fsmbot.contract import END, RESERVED_KEYS, Handler
+from fsmbot.contract import END, RESERVED_KEYS, Handler, bare
 from fsmbot.errors import Problem
 from fsmbot.fields import Fields
 from fsmbot.flow import OTHERWISE, Flow, Node
 from fsmbot.limits import MAX_TIMEOUT, MAX_TIMES, MAX_WAIT, Retry
+from fsmbot.misplaced import nest
+from fsmbot.mistakes import Doubt
+from fsmbot.nearby import nearest, suggest
 from fsmbot.registry import Registry, load_plugins
-from fsmbot.settings import convert_settings, describe, suggest
+from fsmbot.settings import convert_settings, instead, settle_keys
 from fsmbot.subflows import Subflows
 from fsmbot.yamltree import Tree
 
@@ -27,14 +31,14 @@ OWN = " (if it is your own, name its module with --handlers)"
 class NodeReader(Fields):
     """Reads the nodes of one file.
 
-    routes_known: whether every route could be read so far.
+    doubt: what could not be read of them so far.
     """
 
     def __init__(
         self, problems: list[Problem], registry: Registry, subflows: Subflows | None = None, *, plugins: bool
     ) -> None:
         super().__init__(problems)
-        self.registry, self.routes_known = registry, True
+        self.registry, self.doubt = registry, Doubt()
         self._subflows, self._plugins_left = subflows, plugins
 
     def at(self, problems: list[Problem], subflows: Subflows) -> NodeReader:
@@ -46,35 +50,66 @@ class NodeReader(Fields):
         owner = f"node '{name}'"
         if name == END:
             self.note(key, f"'{END}' is the end of every conversation; name the node otherwise")
+        if not name:
+            self.note(key, "a node needs a name; write one before the ':'")
+            self.doubt.routes = True
         if "/" in name:
             self.note(key, f"{owner}: a slash parts a subflow's nodes from its own; name the node without it")
         if not tree.is_map:
             place = key if tree.value is None else tree
-            self.note(place, f"{owner} must be a map such as {{next: {END}}}, not {describe(tree)}")
-            self.routes_known = False
+            self.note(place, f"{owner} must be a map such as {{next: {END}}}{instead(tree)}{_as_map(tree)}")
+            self.doubt.routes = True
             return Node(name, _stand_in(name, END), END)
         if "flow" in tree.value:
             return self._subflow(name, owner, tree, key)
         return self._handled(name, owner, tree, key)
 
     def _handled(self, name: str, owner: str, tree: Tree, key: Tree) -> Node:
-        target = self._next(owner, tree, key)
         handler = self._handler(name, tree, key)
+        if handler is None:
+            self.doubt.memory = True
+        else:
+            self._settle(owner, handler, tree)
+        target = self._next(owner, tree, key)
         on_error = self.text(tree, "on_error", owner)
         if handler is None:
             return Node(name, _stand_in(name, target), target, on_error=on_error)
-        what = f"handler '{handler.name}'"
+        settings = convert_settings(owner, f"handler '{handler.name}'", handler.settings, tree, self.note)
+        known = self._outcomes_known(handler, settings, tree)
         return Node(
             name,
-            handler,
+            handler if known else _stand_in(name, target),
             target,
-            convert_settings(owner, what, handler.settings, tree, NODE_KEYS, self.note),
+            settings,
             on_error=on_error,
             remember=self._remember(owner, handler, tree),
             description=self.text(tree, "description", owner) or "",
             timeout=self.seconds(tree, "timeout", owner, MAX_TIMEOUT),
             retry=self._retry(owner, tree),
         )
+
+    def _settle(self, owner: str, handler: Handler, tree: Tree) -> None:
+        """Note keys that the handler does not have, or that stand beside what they belong into."""
+        known = [*handler.settings, *NODE_KEYS]
+        maps = ["next", "retry", *(s.name for s in handler.settings.values() if bare(s.type) is dict)]
+        nest(
+            tree,
+            lambda holder, empty, key: empty and holder in maps and key not in known,
+            lambda place, message: self.note(place, f"{owner}: {message}"),
+        )
+        what = f"{owner}: handler '{handler.name}' has no setting"
+        for lost in settle_keys(tree, known, self.note, what, handler.settings):
+            self.doubt.words |= lost.words()
+
+    def _outcomes_known(self, handler: Handler, settings: dict[str, Any], tree: Tree) -> bool:
+        """Say whether the outcomes can be told; those of a broken setting are the keys as written."""
+        item = tree.value.get(handler.outcomes_of)
+        if not handler.outcomes_of or handler.outcomes_of in settings:
+            return True
+        if item is not None and item.is_map and item.value:
+            settings[handler.outcomes_of] = dict.fromkeys(item.value)
+            return True
+        return False
 
     def _subflow(self, name: str, owner: str, tree: Tree, key: Tree) -> Node:
         """Return a node that runs another flow; its handler stands for that flow."""
@@ -83,21 +118,25 @@ class NodeReader(Fields):
         on_error = self.text(tree, "on_error", owner)
         flow = self._flow(owner, tree)
         if flow is None:
-            self.routes_known = False
+            self.doubt.routes = True
+            self.doubt.words.add(name)
             return Node(name, _stand_in(name, target), target, on_error=on_error)
         described = self.text(tree, "description", owner) or flow.description
         stand_in = Handler(tree.value["flow"].value, _stand_in, False, False, False, flow.outcomes, (), {})
         return Node(name, stand_in, target, on_error=on_error, description=described, flow=flow)
 
     def _only_flow_keys(self, owner: str, tree: Tree) -> None:
-        for name, place in tree.keys.items():
-            if name in RESERVED_KEYS and name not in FLOW_KEYS:
-                why = "runs a flow" if name == "handler" else "runs a flow, whose own nodes may have it"
-                self.note(place, f"{owner}: '{name}' has no meaning here, as the node {why}; remove it")
-            elif name not in FLOW_KEYS:
-                self.note(
-                    place, f"{owner}: a node that runs a flow has no key '{name}'" + suggest(name, FLOW_KEYS)
-                )
+        for name in [name for name in tree.keys if name in RESERVED_KEYS and name not in FLOW_KEYS]:
+            why = "runs a flow" if name == "handler" else "runs a flow, whose own nodes may have it"
+            place = tree.keys[name]
+            self.note(place, f"{owner}: '{name}' has no meaning here, as the node {why}; remove it")
+        known = [*FLOW_KEYS, *RESERVED_KEYS]
+        nest(
+            tree,
+            lambda holder, empty, key: empty and holder == "next" and key not in known,
+            lambda place, message: self.note(place, f"{owner}: {message}"),
+        )
+        settle_keys(tree, known, self.note, f"{owner}: a node that runs a flow has no key", FLOW_KEYS)
 
     def _flow(self, owner: str, tree: Tree) -> Flow | None:
         item, name = tree.value["flow"], self.text(tree, "flow", owner)
@@ -113,17 +152,39 @@ class NodeReader(Fields):
 
     def _handler(self, name: str, tree: Tree, key: Tree) -> Handler | None:
         """Look the handler up by the node's `handler:` key, else by its name."""
+        self._settle_handler(name, tree)
         named = "handler" in tree.value
         wanted = self.text(tree, "handler", f"node '{name}'") if named else name
-        if wanted is None or wanted == END:
+        if wanted is None or (wanted == END and not named):
             return None
         found = self._find(wanted)
         if found is None:
-            rule = "" if named else " (without 'handler:', a node's name is its handler's)"
-            hint = suggest(wanted, sorted(self.registry.handlers)) + OWN
-            place = tree.value["handler"] if named else key
-            self.note(place, f"node '{name}': unknown handler '{wanted}'{rule}{hint}")
+            self._unknown(name, wanted, tree.value["handler"] if named else key, named)
         return found
+
+    def _settle_handler(self, name: str, tree: Tree) -> None:
+        """Read a key such as `type: say` as the handler, where there is no other."""
+        if "handler" in tree.value or self._find(name):
+            return
+        for key, item in tree.value.items():
+            if (
+                key not in RESERVED_KEYS
+                and nearest(key, ["handler"])
+                and item.value in self.registry.handlers
+            ):
+                self.note(tree.keys[key], f"node '{name}' has no key '{key}'; did you mean 'handler'?")
+                tree.rename(key, "handler")
+                return
+
+    def _unknown(self, name: str, wanted: str, place: Tree, named: bool) -> None:
+        """Note an unknown handler; one that is only misspelt in the node's name is its name, too."""
+        known = sorted(self.registry.handlers)
+        rule = "" if named else " (without 'handler:', a node's name is its handler's)"
+        self.note(place, f"node '{name}': unknown handler '{wanted}'{rule}{suggest(wanted, known)}{OWN}")
+        near = nearest(wanted, known)
+        if near and not named:
+            self.doubt.nodes.add(near)
+            self.doubt.routes = True
 
     def _find(self, name: str) -> Handler | None:
         if name not in self.registry.handlers and self._plugins_left:
@@ -137,18 +198,21 @@ class NodeReader(Fields):
         targets = item.value.values() if item is not None and item.is_map else [item]
         wrong = [t for t in targets if t is not None and not (isinstance(t.value, str) and t.value)]
         if item is None:
-            self.note(key, f"{owner} has no 'next'; name a node, or '{END}'")
+            self.note(key, f"{owner} has no 'next'; name the node that follows, or '{END}'")
         elif item.is_map and not item.value:
             self.note(item, f"{owner}: 'next' is empty; name a node, or map each outcome to one")
         for target in wrong:
-            self.note(target, f"{owner}: 'next' must lead to a node's name, not {describe(target)}")
+            found = instead(target) + _mend(target)
+            self.note(target, f"{owner}: 'next' must lead to a node's name{found}")
         if item is None or wrong or not item.value:
-            self.routes_known = False
+            self.doubt.routes = True
             return END
         return item.plain()  # type: ignore[no-any-return]
 
     def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
         name = self.text(tree, "remember", owner)
+        if name is None and "remember" in tree.value:
+            self.doubt.words |= tree.value["remember"].words()
         if name is not None and not handler.listens:
             self.note(
                 tree.keys["remember"],
@@ -167,6 +231,20 @@ class NodeReader(Fields):
         times = self.whole(item, "times", f"{owner}: retry", MAX_TIMES)
         wait = self.seconds(item, "wait", f"{owner}: retry", MAX_WAIT, zero=True)
         return Retry(times or 1, wait or 0.0)
+
+
+def _as_map(tree: Tree) -> str:
+    """Say how what stands for a node can be made a map."""
+    if not isinstance(tree.value, str):
+        return "; write its keys without '- '" if isinstance(tree.value, list) and tree.value else ""
+    key, _, rest = tree.value.partition(" ")
+    return f"; write `{key}: {rest}`" if key in RESERVED_KEYS else f"; did you mean {{next: {tree.value}}}?"
+
+
+def _mend(target: Tree) -> str:
+    """Say how a list of one node can be made a target."""
+    one = isinstance(target.value, list) and len(target.value) == 1 and target.value[0].value
+    return f"; write {one} without the brackets" if isinstance(one, str) else ""
 
 
 def _stand_in(name: str, target: str | Mapping[str, str]) -> Handler:

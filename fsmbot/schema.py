@@ -20,6 +20,11 @@ from fsmbot.spoken import COMMANDS, HELP
 Schema = dict[str, Any]
 
 _NAME: Schema = {"type": "string", "minLength": 1}
+_TARGET: Schema = {**_NAME, "examples": [END]}
+"""Where a route leads; an editor offers the end, as it cannot know the nodes."""
+
+_HANDLER = "The handler of this node."
+_FLOW = "The flow to run: a file in this flow's folder or below."
 _NODE_NAME: Schema = {"not": {"enum": [END]}, "minLength": 1, "pattern": "^[^/]+$"}
 
 
@@ -127,11 +132,13 @@ def _any_node(names: list[str]) -> Schema:
     """A node with another name says which handler it is, or which flow it runs."""
     return {
         "type": "object",
+        # outside of the branches, as editors offer nothing from a branch that is not taken yet
+        "properties": {"handler": {"description": _HANDLER}, "flow": {"description": _FLOW}},
         "if": {"required": ["flow"]},
         "then": {"$ref": "#/$defs/flow_node"},
         "else": {
             "required": ["handler", "next"],
-            "properties": {"handler": {"enum": names, "description": "The handler of this node."}},
+            "properties": {"handler": {"enum": names, "description": _HANDLER}},
             "allOf": [
                 {
                     "if": {"properties": {"handler": {"const": name}}, "required": ["handler"]},
@@ -145,16 +152,16 @@ def _any_node(names: list[str]) -> Schema:
 
 def _flow_node() -> Schema:
     """The keys of a node that runs another flow."""
-    routes: Schema = {"type": "object", "additionalProperties": _NAME, "minProperties": 1}
+    routes: Schema = {"type": "object", "additionalProperties": _TARGET, "minProperties": 1}
     file = {"type": "string", "pattern": r"^[^/].*\.ya?ml$", "not": {"pattern": r"(^|/)\.\.(/|$)"}}
     return {
         "type": "object",
         "additionalProperties": False,
         "required": ["flow", "next"],
         "properties": {
-            "flow": _described(file, "The flow to run: a file in this flow's folder or below."),
+            "flow": _described(file, _FLOW),
             "next": {
-                "anyOf": [_NAME, routes],
+                "anyOf": [_TARGET, routes],
                 "description": "A node, or one for each outcome of that flow.",
             },
             **_common(),
@@ -172,7 +179,7 @@ def _common() -> Schema:
 def _node(handler: Handler) -> Schema:
     """The keys of one handler's nodes."""
     reserved: Schema = {
-        "handler": {"const": handler.name, "description": "The handler of this node."},
+        "handler": {"const": handler.name, "description": _HANDLER},
         "next": _next(handler),
         **_common(),
         "timeout": {
@@ -215,10 +222,10 @@ def _retry() -> Schema:
 
 def _next(handler: Handler) -> Schema:
     """One target, or a map that covers the outcomes."""
-    target: Schema = _described(_NAME, f"The node that follows, or '{END}'.")
+    target: Schema = _described(_TARGET, f"The node that follows, or '{END}'.")
     if handler.outcomes_of:
         text = f"A node for each key of {handler.outcomes_of}, and for other; '{OTHERWISE}' covers the rest."
-        routes = {"type": "object", "minProperties": 1, "additionalProperties": _NAME, "description": text}
+        routes = {"type": "object", "minProperties": 1, "additionalProperties": _TARGET, "description": text}
         return {"anyOf": [target, routes]}
     if not handler.outcomes:
         return target
@@ -226,7 +233,10 @@ def _next(handler: Handler) -> Schema:
     routes = {
         "type": "object",
         "additionalProperties": False,
-        "properties": dict.fromkeys([*names, OTHERWISE], _NAME),
+        "properties": {
+            **{name: _described(_TARGET, f"The node that follows if it is '{name}'.") for name in names},
+            OTHERWISE: _described(_TARGET, "The node that follows each outcome that is not named."),
+        },
         "if": {"required": [OTHERWISE]},
         "then": {"not": {"required": names}},  # it would cover nothing
         "else": {"required": names},

@@ -17,9 +17,9 @@ from fsmbot.errors import ResourceError, StateError
 from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
 from fsmbot.moves import Move, json_copy, storable
+from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.registry import Resources
-from fsmbot.settings import suggest
 from fsmbot.spoken import BACK, COMMANDS, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn

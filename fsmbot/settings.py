@@ -2,79 +2,116 @@
 
 from __future__ import annotations
 
-import types
+import re
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from fsmbot.contract import Setting, bare, convert
+from fsmbot.expected import expected, fields_of, mend, options, shown
+from fsmbot.nearby import nearest, suggest
 from fsmbot.yamltree import Tree
+
+__all__ = ["convert_settings", "describe", "misfits", "settle_keys", "suggest", "unknown_key"]
 
 Note = Callable[[Tree, str], None]
 """Takes the place of a mistake, and what it is."""
 
-_EXPECTED = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a map",
-    "null": "nothing",
-}
+_OURS = re.compile("Expected `|Object |Invalid ")
+"""How msgspec begins its own messages, other than those of a type's `__post_init__`."""
+
+
+def settle_keys(
+    tree: Tree, known: Collection[str], note: Note, what: str, listed: Iterable[str]
+) -> list[Tree]:
+    """Note every key that is not known, and read on by the name that it was meant to be.
+
+    what: what has no such key, for messages; listed: the names to show. Returns the values of the keys
+    that nobody can guess.
+    """
+    lost = []
+    for key in [key for key in tree.keys if key not in known]:
+        free = [name for name in known if name not in tree.value]
+        note(tree.keys[key], f"{what} '{key}'" + unknown_key(tree, key, free, listed))
+        near = nearest(key, free)
+        if near:
+            tree.rename(key, near)
+        else:
+            lost.append(tree.value[key])
+    return lost
+
+
+def unknown_key(tree: Tree, key: str, names: Collection[str], listed: Iterable[str]) -> str:
+    """Return what to do about a key that is not known."""
+    item, place = tree.value[key], tree.keys[key]
+    bare_word = item.value is None and (item.line, item.column) == (place.line, place.column + len(key))
+    pair = re.fullmatch(r"(\w+)(?:\s*[:=]\s*|\s+)(.+)", key)
+    if bare_word and pair and pair[1] in names:
+        return f"; write `{pair[1]}: {pair[2]}`, with a colon and a space after the key"
+    if bare_word:
+        return "; put a text with a comma in quotes, or write a key with ': ' and its value"
+    return suggest(key, names, listed) or "; it takes none"
 
 
 def convert_settings(
-    owner: str, what: str, known: Mapping[str, Setting], given: Tree, skip: Iterable[str], note: Note
+    owner: str, what: str, known: Mapping[str, Setting], given: Tree, note: Note
 ) -> dict[str, Any]:
     """Return the settings in the map `given`, converted; every mistake goes to `note`.
 
-    owner and what name the node and its handler in messages; the keys in `skip` are no settings.
+    owner and what name the node and its handler in messages; other keys are passed over.
     """
     values = {}
-    for name, item in given.value.items():
-        if name in known:
-            try:
-                values[name] = known[name].convert(item.plain())
-            except msgspec.ValidationError as error:
-                for place, expected in misfits(item, known[name].type, str(error)):
-                    note(place, f"{owner}: setting '{name}': {expected}")
-        elif name not in skip:
-            hint = suggest(name, [*known, *skip], shown=known) or "; it takes none"
-            note(given.keys[name], f"{owner}: {what} has no setting '{name}'{hint}")
     for name, setting in known.items():
-        if setting.required and name not in given.value:
-            note(given, f"{owner}: {what} needs the setting '{name}'")
+        item = given.value.get(name)
+        if item is None and setting.required:
+            note(given, f"{owner}: {what} needs the setting '{name}', which is {expected(setting.type)}")
+        elif item is not None:
+            try:
+                values[name] = setting.convert(item.plain())
+            except msgspec.ValidationError as error:
+                for place, message in misfits(item, setting.type, str(error), _default(setting)):
+                    note(place, f"{owner}: setting '{name}': {message}")
     return values
 
 
-def misfits(tree: Tree, annotation: Any, reason: str) -> Iterator[tuple[Tree, str]]:
+def _default(setting: Setting) -> str:
+    """Say what the setting is when it is left out, where that is short."""
+    return f" ({shown(setting.default)} if left out)" if isinstance(setting.default, (int, float)) else ""
+
+
+def misfits(tree: Tree, annotation: Any, reason: str, default: str = "") -> Iterator[tuple[Tree, str]]:
     """Yield the innermost parts of a value that do not fit its type, and what was expected there."""
     found = list(_inner_misfits(tree, annotation))
-    yield from found or [(tree, f"{choices(annotation) or explain(reason)}, not {describe(tree)}")]
+    if not found and not _OURS.match(reason):
+        found = [(tree, reason.partition(" - at `")[0])]
+    yield from found or [(tree, misfit(tree, annotation, default))]
+
+
+def misfit(tree: Tree, annotation: Any, default: str = "") -> str:
+    """Return what was expected, what was found, and how to mend it."""
+    return f"expected {expected(annotation)}{default}{instead(tree)}{mend(tree, annotation)}"
 
 
 def _inner_misfits(tree: Tree, annotation: Any) -> Iterator[tuple[Tree, str]]:
-    for option in _options(annotation):
-        fields = _fields(option) if tree.is_map else {}
+    for option, _ in options(annotation):
+        fields = fields_of(option) if tree.is_map else {}
         for key, place in tree.keys.items():
             if fields and key not in fields:
-                yield place, f"there is no key '{key}' here" + suggest(key, fields)
-        for part, wanted in _parts(tree, option, fields):
+                free = [name for name in fields if name not in tree.value]
+                yield place, f"there is no key '{key}' here" + unknown_key(tree, key, free, fields)
+        for part, wanted in [*_keys(tree, option), *_parts(tree, option, fields)]:
             try:
                 convert(part.plain(), wanted)
             except msgspec.ValidationError as error:
                 yield from misfits(part, wanted, str(error))
 
 
-def _fields(option: Any) -> dict[str, Any]:
-    """Return the keys of a map that becomes a Struct, with their types."""
-    if not (isinstance(option, type) and issubclass(option, msgspec.Struct)):
-        return {}
-    return {field.encode_name: field.type for field in msgspec.structs.fields(option)}
+def _keys(tree: Tree, option: Any) -> list[tuple[Tree, Any]]:
+    """Return the keys of a map that may have any, with the type that they must have."""
+    arguments = typing.get_args(option)
+    return [(key, arguments[0]) for key in tree.keys.values()] if bare(option) is dict and arguments else []
 
 
 def _parts(tree: Tree, option: Any, fields: Mapping[str, Any]) -> list[tuple[Tree, Any]]:
@@ -84,36 +121,14 @@ def _parts(tree: Tree, option: Any, fields: Mapping[str, Any]) -> list[tuple[Tre
         return [(item, fields[key]) for key, item in tree.value.items() if key in fields]
     if tree.is_map and bare(option) is dict and arguments:
         return [(item, arguments[-1]) for item in tree.value.values()]
-    if isinstance(tree.value, list) and bare(option) is list and arguments:
+    if isinstance(tree.value, list) and bare(option) in (list, tuple) and arguments:
         return [(item, arguments[0]) for item in tree.value]
     return []
 
 
-def _options(annotation: Any) -> list[Any]:
-    """Return the members of a union, without what Annotated adds; else the type itself."""
-    while typing.get_origin(annotation) is typing.Annotated:
-        annotation = annotation.__origin__
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return [plain for option in typing.get_args(annotation) for plain in _options(option)]
-    return [annotation]
-
-
-def choices(wanted: Any) -> str:
-    """Return "expected 'a' or 'b'" for a type that is one of a few words, else ""."""
-    if typing.get_origin(wanted) is not typing.Literal:
-        return ""
-    return "expected " + " or ".join(repr(value) for value in typing.get_args(wanted))
-
-
-def suggest(word: str, names: Iterable[str], shown: Iterable[str] | None = None) -> str:
-    """Return "; did you mean 'x'?" for a near miss, else the known names (12 at most)."""
-    names = list(names)
-    near = get_close_matches(word, names, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    listed = names if shown is None else list(shown)
-    more = ", ..." if len(listed) > 12 else ""
-    return f"; known: {', '.join(listed[:12])}{more}" if listed else ""
+def instead(tree: Tree) -> str:
+    """Return ", not " and what was found, for the end of a message."""
+    return ", but there is no value" if tree.value is None else f", not {describe(tree)}"
 
 
 def describe(tree: Tree) -> str:
@@ -122,20 +137,10 @@ def describe(tree: Tree) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (dict, list)):
-        return "a map" if isinstance(value, dict) else "a list"
+        kind = "map" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     shown = repr(value)
     kind = "text" if isinstance(value, str) else "number"
     return f"the {kind} {shown if len(shown) <= 40 else shown[:37] + '...'}"
-
-
-def explain(message: str) -> str:
-    """Turn msgspec's words into a flow author's, such as "expected a number"."""
-    message = message.partition(" - at `")[0]
-    if not message.startswith("Expected `"):
-        return message[0].lower() + message[1:]
-    _, wanted, rest = message.split("`", 2)
-    names = [_EXPECTED.get(name.strip(), name) for name in wanted.split("|")]
-    bound = rest.partition(", got")[0].partition(" - at")[0]
-    return "expected " + " or ".join(names) + bound

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flow import Flow
+from fsmbot.nearby import suggest
 from fsmbot.yamltree import MAX_BYTES
 
 MAX_DEPTH = 8
@@ -53,10 +54,9 @@ class Subflows:
 
     def _refused(self, name: str, path: Path) -> str:
         """Say why a flow of this name cannot be run here, or ""."""
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-            return f"flow '{name}' must be in this flow's folder or below, named without '..'"
-        if path.suffix not in (".yaml", ".yml"):
-            return f"flow '{name}' must be a file that ends in .yaml or .yml"
+        reason = misnamed(name)
+        if reason:
+            return reason + _near(path)
         real = path.resolve()
         if not real.is_relative_to(self._root):
             return f"flow '{name}' leads out of the folder {self._root}"
@@ -81,10 +81,17 @@ class Subflows:
             return error
 
 
+def misnamed(name: str) -> str:
+    """Say why a name cannot be that of a flow to run, whatever files there are, or ""."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        return f"flow '{name}' must be in this flow's folder or below, named without '..'"
+    if Path(name).suffix not in (".yaml", ".yml"):
+        return f"flow '{name}' must be a file that ends in .yaml or .yml"
+    return ""
+
+
 def _near(path: Path) -> str:
     """Suggest a file beside the one that does not exist."""
-    from fsmbot.settings import suggest
-
     try:
         names = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml"))
     except OSError:

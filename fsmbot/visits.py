@@ -11,8 +11,8 @@ import msgspec
 
 from fsmbot.errors import DrawingError
 from fsmbot.events import Event, Failed, Routed, from_json
+from fsmbot.nearby import suggest
 from fsmbot.picture import Route
-from fsmbot.settings import suggest
 from fsmbot.text import safe_line
 
 

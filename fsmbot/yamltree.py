@@ -8,14 +8,21 @@ booleans; `yes`, `no`, `on`, `off`, `012` and `12:30` stay text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from math import isfinite
 from typing import Any
 
 from fsmbot.errors import Problem
+from fsmbot.yamlerrors import explain, split_lines
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
+MAX_STRAY = 10
+"""How many forbidden characters are reported."""
+
+_FORBIDDEN = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?")
@@ -44,6 +51,26 @@ class Tree:
             return [item.plain() for item in self.value]
         return self.value
 
+    def rename(self, key: str, name: str) -> None:
+        """Call a key of this map otherwise; it keeps its place among the others."""
+        self.value = {name if old == key else old: item for old, item in self.value.items()}
+        self.keys = {name if old == key else old: place for old, place in self.keys.items()}
+
+    def move(self, key: str, other: Tree) -> None:
+        """Move a key of this map into another, which may be empty; what has that key there stays."""
+        if other.value is None:
+            other.value = {}
+        item, place = self.value.pop(key), self.keys.pop(key)
+        other.value.setdefault(key, item)
+        other.keys.setdefault(key, place)
+
+    def words(self) -> set[str]:
+        """Return all texts and keys in this."""
+        if isinstance(self.value, str):
+            return {self.value}
+        inner = self.value.values() if self.is_map else self.value if isinstance(self.value, list) else ()
+        return {*self.keys, *(word for tree in inner for word in tree.words())}
+
     def problem(self, message: str) -> Problem:
         """Return a problem that stands here."""
         return Problem(self.line, self.column, message)
@@ -52,48 +79,63 @@ class Tree:
 class _Refused(Exception):
     """Reading cannot go on."""
 
-    def __init__(self, line: int, column: int, message: str) -> None:
-        self.problem = Problem(line, column, message)
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
 
 
-def read_tree(data: bytes) -> tuple[Tree | None, list[Problem]]:
-    """Read one YAML document: the tree (None if it cannot be read), and every mistake found."""
+def read_tree(data: bytes, outline: Collection[str] = ()) -> tuple[Tree | None, list[Problem]]:
+    """Read one YAML document: the tree (None if it cannot be read), and every mistake found.
+
+    outline: the keys of the outermost map, where they are known; they help to tell which line of
+    several is indented wrongly.
+    """
+    problems: list[Problem] = []
     try:
         text = _decode(data)
-        reader = _Reader(text)
-        return reader.document(), reader.problems
+        problems += _stray_characters(text)
+        return (None if problems else _Reader(text, outline, problems).document()), problems
     except _Refused as refused:
-        return None, [refused.problem]
+        return None, [*problems, refused.problem]
 
 
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise _Refused(1, 1, f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+        raise _Refused(Problem(1, 1, f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read"))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8", "replace")
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise _Refused(
-            line, column, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from None
+        line, column = _end(data[: error.start].decode("utf-8-sig"))
+        found = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise _Refused(Problem(line, column, found)) from None
+
+
+def _end(text: str) -> tuple[int, int]:
+    """Return line and column of what follows a text."""
+    lines = split_lines(text)
+    return len(lines), len(lines[-1]) + 1
+
+
+def _stray_characters(text: str) -> list[Problem]:
+    """Return the first characters that YAML forbids; most of them cannot be seen."""
+    found = islice(_FORBIDDEN.finditer(text), MAX_STRAY)
+    return [
+        Problem(*_end(text[: match.start()]), f"character U+{ord(match[0]):04X} is not allowed; remove it")
+        for match in found
+    ]
 
 
 def with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
     """Give each problem of this file the line where it stands."""
-    lines = data[: MAX_BYTES + 1].decode("utf-8-sig", "replace").split("\n")
-    return [
-        p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1].rstrip("\r"))
-        for p in problems
-    ]
+    lines = split_lines(data[: MAX_BYTES + 1].decode("utf-8-sig", "replace"))
+    return [p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1]) for p in problems]
 
 
 class _Reader:
     """Builds the tree from parser events; the stack is a list, so depth costs no recursion."""
 
-    def __init__(self, text: str) -> None:
-        self.problems: list[Problem] = []
-        self._text = text
+    def __init__(self, text: str, outline: Collection[str], problems: list[Problem]) -> None:
+        self.problems = problems
+        self._text, self._outline = text, outline
 
     def document(self) -> Tree | None:
         """Return the one document's tree, or None for an empty file."""
@@ -104,7 +146,8 @@ class _Reader:
         for event in self._events():
             line, column = event.start_mark.line + 1, event.start_mark.column + 1
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                raise _Refused(line, column, "a second document begins; a file holds one")
+                message = "a second document begins; a file holds one, so remove the '---'"
+                raise _Refused(Problem(line, column, message))
             if isinstance(event, yaml.CollectionEndEvent):
                 stack.pop()
             if not isinstance(event, yaml.NodeEvent):
@@ -117,7 +160,7 @@ class _Reader:
             if isinstance(event, yaml.CollectionStartEvent):
                 stack.append((tree, None))
             if len(stack) > MAX_DEPTH:
-                raise _Refused(line, column, f"nested deeper than {MAX_DEPTH} levels")
+                raise _Refused(Problem(line, column, f"nested deeper than {MAX_DEPTH} levels"))
         return root
 
     def _events(self) -> Iterator[Any]:
@@ -125,33 +168,39 @@ class _Reader:
         import yaml
 
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        quoted = None
         try:
-            yield from yaml.parse(self._text, Loader=loader)
+            for event in yaml.parse(self._text, Loader=loader):
+                if isinstance(event, yaml.ScalarEvent) and event.style in ("'", '"'):
+                    quoted = event
+                yield event
         except yaml.MarkedYAMLError as error:
-            unclosed = "end of stream" in (error.problem or "") and error.context_mark
-            mark = unclosed or error.problem_mark or error.context_mark
-            place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            raise _Refused(*place, _explain(error.problem or str(error))) from None
-        except yaml.reader.ReaderError as error:
-            before = self._text[: error.position]
-            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            raise _Refused(
-                line, column, f"character U+{_code_point(error.character):04X} is not allowed; remove it"
-            ) from None
+            raise _Refused(explain(error, self._text, quoted, self._outline)) from None
 
     def _tree(self, event: Any, line: int, column: int) -> Tree:
         """Turn one node event into a tree without children; refuse aliases, anchors and tags."""
         import yaml
 
-        if isinstance(event, yaml.AliasEvent):
-            raise _Refused(line, column, f"alias '*{event.anchor}' is not allowed; write the value out")
+        def quotes(mark: str) -> str:
+            return f", or put a text that begins with '{mark}' in quotes"
+
+        tree = Tree(line, column)
+        if event.anchor is not None and isinstance(event, yaml.AliasEvent):
+            message = f"alias '*{event.anchor}' is not allowed; write the value out{quotes('*')}"
+            raise _Refused(tree.problem(message))
         if event.anchor is not None:
-            raise _Refused(line, column, f"anchor '&{event.anchor}' is not allowed; remove it")
+            self._note(tree, f"anchor '&{event.anchor}' is not allowed; remove it{quotes('&')}")
         if event.tag is not None:
-            raise _Refused(line, column, f"tag '{event.tag}' is not allowed; a flow file is plain data")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._note(tree, f"tag '{tag}' is not allowed; remove it{quotes('!')}")
         if isinstance(event, yaml.ScalarEvent):
-            return Tree(line, column, event.value if event.style else _scalar(event.value))
-        return Tree(line, column, {} if isinstance(event, yaml.MappingStartEvent) else [])
+            tree.value = event.value if event.style else _scalar(event.value)
+        else:
+            tree.value = {} if isinstance(event, yaml.MappingStartEvent) else []
+        return tree
+
+    def _note(self, tree: Tree, message: str) -> None:
+        self.problems.append(tree.problem(message))
 
     def _attach(self, parent: Tree, key: Tree | None, tree: Tree) -> Tree | None:
         """Put a tree into its parent; return the key that now waits for its value, if any."""
@@ -167,18 +216,19 @@ class _Reader:
 
     def _key(self, parent: Tree, key: Tree) -> str | None:
         """Return the key's name, or note why it cannot be one."""
-        if not isinstance(key.value, str) or not key.value:
-            shown = "a list or map" if isinstance(key.value, (dict, list)) else _yaml(key.value)
-            self.problems.append(key.problem(f"key {shown} is not text; put it in quotes"))
-        elif key.value == "<<":
-            self.problems.append(key.problem("merge key '<<' is not allowed; write the keys out"))
-        elif key.value in parent.value:
-            first = parent.keys[key.value]
-            self.problems.append(
-                key.problem(f"key '{key.value}' is given twice; it stands already in line {first.line}")
-            )
+        if isinstance(key.value, (dict, list)):
+            message = "a key cannot be a list or map; put a text that begins with '{' or '[' in quotes"
+            raise _Refused(key.problem(message))
+        name = key.value if isinstance(key.value, str) else _yaml(key.value)
+        if name != key.value:
+            self._note(key, f"key {name} is not text; put it in quotes")
+        if name == "<<":
+            self._note(key, "merge key '<<' is not allowed; write the keys out")
+        elif name in parent.value:
+            line = parent.keys[name].line
+            self._note(key, f"key '{name}' is given twice; it stands already in line {line}")
         else:
-            return key.value
+            return name
         return None
 
 
@@ -190,7 +240,9 @@ def _scalar(text: str) -> Any:
         return int(text)
     if _FLOAT.fullmatch(text):
         number = float(text)
-        return int(number) if number.is_integer() else number  # as in JSON Schema, 1.0 is a whole number
+        if number.is_integer():
+            return int(number)  # as in JSON Schema, 1.0 is a whole number
+        return number if isfinite(number) else text
     return text
 
 
@@ -199,26 +251,3 @@ def _yaml(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return repr(value)
-
-
-def _code_point(character: object) -> int:
-    """Return the code point that PyYAML reports, which is a string or a number."""
-    return ord(character) if isinstance(character, str) else int(str(character))
-
-
-def _explain(problem: str) -> str:
-    """Add what to do to the parser's terser words."""
-    hints = {
-        "found character that cannot start any token": "a tab or a stray character; indent with "
-        "spaces, and put text with special characters in quotes",
-        "found character '\\t' that cannot start any token": "a tab; indent with spaces",
-        "mapping values are not allowed": "a second ':' on one line; put the text in quotes",
-        "did not find expected key": "check the indentation and the quotes of the lines above",
-        "could not find expected ':'": "a key needs ': ' after it",
-        "found unexpected end of stream": "the quote that opens here is never closed",
-        "did not find expected ',' or": "a bracket is not closed, or a comma is missing",
-    }
-    for words, hint in hints.items():
-        if words in problem:
-            return f"{problem} ({hint})"
-    return problem

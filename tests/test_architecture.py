@@ -66,7 +66,7 @@ def test_the_trainer_sees_little_of_the_bot() -> None:
     But `evaluate-gate` judges the handlers, so it calls them.
     """
     shared = ("fsmbot.errors", "fsmbot.doctor", "fsmbot.vectors", "fsmbot.yamltree")
-    shared += ("fsmbot.settings", "fsmbot.text")
+    shared += ("fsmbot.settings", "fsmbot.nearby", "fsmbot.text")
     judged = ("fsmbot.handlers.greeting", "fsmbot.handlers.medical", "fsmbot.turn")
     for path in SOURCES:
         if module_name(path).startswith("trainer"):

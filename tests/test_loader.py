@@ -83,12 +83,11 @@ nodes:
 """
     assert problems(text) == [
         "1:1: a flow has no key 'strat'; did you mean 'start'?",
-        "1:1: the flow has no 'start'; name the node that comes first",
         "3:9: node 'ask': handler 'ask' has no setting 'promt'; did you mean 'prompt'?",
         "3:28: node 'ask': next goes to unknown node 'chek'; did you mean 'check'?",
-        "4:22: node 'check': setting 'threshold': expected a number, not the text 'high'",
+        "4:22: node 'check': setting 'threshold': expected a number (0.5 if left out), not the text 'high'",
         "4:35: node 'check': handler 'check' has no outcome 'medcal'; did you mean 'medical'?",
-        "5:9: node 'tell': handler 'tell' needs the setting 'text'",
+        "5:9: node 'tell': handler 'tell' needs the setting 'text', which is text",
     ]
 
 
@@ -100,9 +99,9 @@ def node(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: a flow file is a map with the keys 'name', 'start' and 'nodes'"),
+        ("", "1:1: the file is empty; a flow file is a map with the keys 'name', 'start' and 'nodes'"),
         ("- a", "1:1: a flow file is a map with the keys 'name', 'start' and 'nodes'"),
-        ("start: x", "1:1: 'nodes' must map each node's name to its keys, not nothing; such as "
+        ("start: x", "1:1: 'nodes' must map each node's name to its keys, but there are none; such as "
                      "`greet: {handler: say, text: Hello!, next: end}`"),
         ("start: x\nnodes: 3", "2:8: 'nodes' must map each node's name to its keys, not the number 3; "
                                "such as `greet: {handler: say, text: Hello!, next: end}`"),
@@ -114,14 +113,17 @@ def node(text: str) -> str:
         (node("{handler: tel, text: x, next: end}"),
          "4:21: node 'tested': unknown handler 'tel'; did you mean 'tell'? (if it is your own, name its "
          "module with --handlers)"),
-        (node("{handler: 3, next: end}"), "4:21: node 'tested': 'handler' must be text, not the number 3"),
-        (node("{handler: tell, text: x}"), "4:3: node 'tested' has no 'next'; name a node, or 'end'"),
+        (node("{handler: 3, next: end}"), "4:21: node 'tested': 'handler' must be text, not the "
+                                             "number 3; put it in quotes to make it text"),
+        (node("{handler: tell, text: x}"), "4:3: node 'tested' has no 'next'; name the node that "
+                                                         "follows, or 'end'"),
         (node("{handler: tell, text: x, next: true}"),
          "4:42: node 'tested': 'next' must lead to a node's name, not the boolean true"),
         (node("{handler: tell, text: x, next: {}}"),
          "4:42: node 'tested': 'next' is empty; name a node, or map each outcome to one"),
         (node("{handler: tell, text: x, next: [end]}"),
-         "4:42: node 'tested': 'next' must lead to a node's name, not a list"),
+         "4:42: node 'tested': 'next' must lead to a node's name, not a list; write end "
+         "without the brackets"),
         (node("{handler: tell, text: x, next: {medical: end}}"),
          "4:36: node 'tested': handler 'tell' has one way out; let next name one node"),
         (node("{handler: check, next: {medical: end}}"),
@@ -133,9 +135,11 @@ def node(text: str) -> str:
         (node("{handler: tell, text: x, tone: c, next: end}"),
          "4:42: node 'tested': setting 'tone': expected 'warm' or 'dry', not the text 'c'"),
         (node("{handler: tell, text: x, times: 2.5, next: end}"),
-         "4:43: node 'tested': setting 'times': expected a whole number, not the number 2.5"),
+         "4:43: node 'tested': setting 'times': expected a whole number (1 if left out), "
+         "not the number 2.5"),
         (node("{handler: check, words: x, next: end}"),
-         "4:35: node 'tested': setting 'words': expected a list or nothing, not the text 'x'"),
+         "4:35: node 'tested': setting 'words': expected a list of texts or nothing, "
+         "not the text 'x'; write [x]"),
         (node("{handler: tell, text: x, next: end, timeout: 0}"),
          "4:56: node 'tested': 'timeout' must be a number of seconds above 0, at most 3600, "
          "not the number 0"),
@@ -147,7 +151,8 @@ def node(text: str) -> str:
         (node("{handler: tell, text: x, next: tested}"),
          "4:3: node 'tested': the loop tested -> tested never listens to the user; route it through a "
          "listening node such as ask_user"),
-        (node("text"), "4:11: node 'tested' must be a map such as {next: end}, not the text 'text'"),
+        (node("text"), "4:11: node 'tested' must be a map such as {next: end}, "
+                       "not the text 'text'; did you mean {next: text}?"),
         ("start: ask\nnodes:\n  ask: {next: end}\n  end: {handler: ask, next: end}",
          "4:3: 'end' is the end of every conversation; name the node otherwise"),
         ("start: ask\nnodes:\n  ask: {next: end}\n  two: {handler: ask, next: end}",
@@ -158,25 +163,28 @@ def node(text: str) -> str:
          "2:12: the flow: 'max_steps' must be a whole number from 1, not the number 0"),
         ("start: ask\nresources: {docter: {}}\nnodes:\n  ask: {next: end}",
          "2:13: unknown resource 'docter'; did you mean 'doctor'?"),
-        ("start: ask\nresources: {doctor: {adaptor: x}}\nnodes:\n  ask: {next: end}",
-         "2:22: resource 'doctor': it has no setting 'adaptor'; did you mean 'adapter'?"),
+        ("start: ask\nresources: {doctor: {adaptor: .}}\nnodes:\n  ask: {next: end}",
+         "2:22: resource 'doctor' has no setting 'adaptor'; did you mean 'adapter'?"),
         ("start: ask\nnodes:\n  ask: {next: end}\n  ask: {next: end}",
          "4:3: key 'ask' is given twice; it stands already in line 3"),
-        ("start: ask\nnodes:\n  true: {next: end}\n  ask: {next: end}",
+        ("start: ask\nnodes:\n  true: {handler: ask, next: end}\n  ask: {next: end}",
          "3:3: key true is not text; put it in quotes"),
         ("start: ask\nnodes:\n\task: {next: end}",
-         "3:1: found character that cannot start any token (a tab or a stray character; indent with "
-         "spaces, and put text with special characters in quotes)"),
-        ("start: &a ask\nnodes: *a", "1:8: anchor '&a' is not allowed; remove it"),
-        ("start: *a", "1:8: alias '*a' is not allowed; write the value out"),
-        ("start: !!python/name:os.system x",
-         "1:8: tag 'tag:yaml.org,2002:python/name:os.system' is not allowed; a flow file is plain data"),
+         "3:1: a tab; indent with spaces"),
+        ("start: &a ask\nnodes:\n  ask: {next: end}", "1:8: anchor '&a' is not allowed; remove it, or put a "
+                                                    "text that begins with '&' in quotes"),
+        ("start: *a", "1:8: alias '*a' is not allowed; write the value out, or put a text that begins "
+                      "with '*' in quotes"),
+        ("start: !!python/name:os.system ask\nnodes:\n  ask: {next: end}",
+         "1:8: tag '!!python/name:os.system' is not allowed; remove it, or put a text that begins with "
+         "'!' in quotes"),
         ("<<: {a: b}\nstart: ask\nnodes:\n  ask: {next: end}",
          "1:1: merge key '<<' is not allowed; write the keys out"),
-        ("start: 'ask\n", "1:8: found unexpected end of stream (the quote that opens here is never closed)"),
-        ("start: a: b", "1:9: mapping values are not allowed in this context (a second ':' on one line; "
-                        "put the text in quotes)"),
-        ("start: a\n---\nstart: b", "2:1: a second document begins; a file holds one"),
+        ("start: 'ask\n", "1:8: the quote that opens here is never closed"),
+        ("start: a: b", "1:9: a second ':' in one line; put a text with ':' in it in quotes, or begin "
+                        "a new line for each key"),
+        ("start: a\n---\nstart: b", "2:1: a second document begins; a file holds one, so "
+                                      "remove the '---'"),
         ("a: " + "[" * 50, "1:43: nested deeper than 40 levels"),
         ("a: \x07", "1:4: character U+0007 is not allowed; remove it"),
         ("#" * 1_000_001, "1:1: the file has 1,000,001 bytes; at most 1,000,000 are read"),
@@ -211,9 +219,9 @@ def test_yaml_traps_are_closed() -> None:
 
 
 def test_on_stays_a_key_that_is_text() -> None:
-    """An `on:` key is text like any other, and reported as the unknown setting it is."""
-    assert problems("start: ask\nnodes:\n  ask: {on: x, next: end}") == [
-        "3:9: node 'ask': handler 'ask' has no setting 'on'; known: prompt"
+    """An `on:` key is text like any other; it is what other tools call `next`."""
+    assert problems("start: ask\nnodes:\n  ask: {on: end}") == [
+        "3:9: node 'ask': handler 'ask' has no setting 'on'; did you mean 'next'?"
     ]
 
 

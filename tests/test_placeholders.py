@@ -65,7 +65,7 @@ nodes:
 def test_a_name_that_nothing_remembers_is_a_mistake() -> None:
     """It is found when the flow is checked, and not by a user who reads braces."""
     with pytest.raises(
-        FlowError, match=r"4:25: node 'hello': nothing in this flow remembers '\{nmae\}'; did you"
+        FlowError, match=r"4:32: node 'hello': nothing in this flow remembers '\{nmae\}'; did you"
     ):
         parse_flow(FLOW)
     session = Session(parse_flow(FLOW.replace("nmae", "name")))

@@ -14,7 +14,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from fsmbot.errors import ConfigError, Problem, listed
-from fsmbot.settings import choices, describe, explain, suggest
+from fsmbot.nearby import suggest
+from fsmbot.settings import describe, misfits
 from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
 from trainer.config import Config
 
@@ -77,8 +78,8 @@ class _Reader:
         try:
             return msgspec.convert(item.plain(), wanted)
         except msgspec.ValidationError as error:
-            expected = choices(wanted) or explain(str(error))
-            self.problems.append(item.problem(f"{where}: {expected}, not {describe(item)}"))
+            for place, message in misfits(item, wanted, str(error)):
+                self.problems.append(place.problem(f"{where}: {message}"))
             return _WRONG
 
 

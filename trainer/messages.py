@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fsmbot.errors import ConfigError
-from fsmbot.settings import suggest
+from fsmbot.nearby import suggest
 from trainer.rows import file_rows
 
 LABELS = {"medical": "medical", "everyday": "everyday", "other": "everyday", "greeting": "greeting"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsmbot.errors import ConfigError
-from fsmbot.settings import suggest
+from fsmbot.nearby import suggest
 from trainer.config import Config, to_dict
 
 HARMLESS = frozenset({"output", "name", "licence", "notes"})

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
 
 from fsmbot.contract import Text
 from fsmbot.placeholders import fill
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 
+Texts = Text | Annotated[list[Text], Meta(min_length=1)]
+"""A text, or several to choose from."""
+
+GREETING = "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like."
+
 
 @handler(listens=True)
-def ask_user(turn: Turn, *, prompt: Text | list[Text] = "What would you like to ask?") -> Iterator[str]:
+def ask_user(turn: Turn, *, prompt: Texts = "What would you like to ask?") -> Iterator[str]:
     """Ask the user something, and wait for the answer.
 
     prompt: the question, or several to choose from; {name} is filled from memory.
@@ -21,7 +29,7 @@ def ask_user(turn: Turn, *, prompt: Text | list[Text] = "What would you like to 
 
 
 @handler
-def say(turn: Turn, *, text: Text | list[Text]) -> Iterator[str]:
+def say(turn: Turn, *, text: Texts) -> Iterator[str]:
     """Say a text; of a list, one text is chosen by the conversation so far.
 
     text: what to say, or several texts to choose from; {name} is filled from memory.
@@ -30,14 +38,7 @@ def say(turn: Turn, *, text: Text | list[Text]) -> Iterator[str]:
 
 
 @handler
-def ans_greeting(
-    turn: Turn,
-    *,
-    text: Text
-    | list[
-        Text
-    ] = "Nice to hear from you! I am an AI that answers questions about health; ask me whenever you like.",
-) -> Iterator[str]:
+def ans_greeting(turn: Turn, *, text: Texts = GREETING) -> Iterator[str]:
     """Return a greeting.
 
     text: the greeting, or several to choose from; {name} is filled from memory.
@@ -49,7 +50,7 @@ def ans_greeting(
 def static_idk_msg(
     turn: Turn,
     *,
-    text: Text | list[Text] = "Sorry, I do not know about that. I can only help with questions about health.",
+    text: Texts = "Sorry, I do not know about that. I can only help with questions about health.",
 ) -> Iterator[str]:
     """Say that the question is outside of what the bot knows.
 
@@ -63,7 +64,5 @@ def choose(text: str | list[str], turn: Turn) -> str:
     same history."""
     if isinstance(text, str):
         return fill(text, turn.memory)
-    if not text:
-        return ""
     seed = f"{len(turn.history)}:{turn.text}".encode("utf-8", "replace")
     return fill(text[zlib.crc32(seed) % len(text)], turn.memory)

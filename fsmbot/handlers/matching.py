@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -26,22 +27,37 @@ class Condition(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_u
     Or `only`: phrases one of which must be the whole message.
     """
 
-    least: float | None = None
-    most: float | None = None
-    only: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    least: float | msgspec.UnsetType = msgspec.UNSET
+    most: float | msgspec.UnsetType = msgspec.UNSET
+    only: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
-        if self.only is not None and (self.least is not None or self.most is not None):
+        least, most = self.bounds
+        if self.only is not msgspec.UNSET and (least, most) != (-math.inf, math.inf):
             raise ValueError("expected either 'only' or a range of numbers")
-        if self.least is not None and self.most is not None and self.least > self.most:
+        if least > most:
             raise ValueError("expected 'from' to be no more than 'to'")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest number that fit."""
+        least = -math.inf if self.least is msgspec.UNSET else self.least
+        return least, math.inf if self.most is msgspec.UNSET else self.most
 
     def holds(self, number: float) -> bool:
         """Return whether the number lies between the bounds."""
-        return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
+        least, most = self.bounds
+        return least <= number <= most
 
 
-Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Condition
+_EITHER = msgspec.Meta(
+    extra_json_schema={"not": {"anyOf": [{"required": ["only", "from"]}, {"required": ["only", "to"]}]}}
+)
+
+Outcome = Annotated[str, msgspec.Meta(min_length=1)]
+"""The name of a case."""
+
+Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Annotated[Condition, _EITHER]
 """Words, phrases and numbers, a range of numbers, or phrases that must be the whole message."""
 
 
@@ -49,7 +65,7 @@ Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Condition
 def match(
     turn: Turn,
     *,
-    cases: Annotated[dict[str, Case], msgspec.Meta(min_length=1)],
+    cases: Annotated[dict[Outcome, Case], msgspec.Meta(min_length=1)],
     value: Remembered = "",
     keep: Remembers = "",
 ) -> str:
@@ -81,7 +97,7 @@ def _fits(
     case: Case, words: list[tuple[int, str]], numbers: list[tuple[int, float]]
 ) -> Iterator[tuple[int, int, str | float]]:
     """Yield where a case fits: the characters before it, minus its length in words, and what fits."""
-    if isinstance(case, Condition) and case.only is not None:
+    if isinstance(case, Condition) and case.only is not msgspec.UNSET:
         said = [word for _, word in words]
         yield from (
             (words[0][0], -len(said), item) for item in case.only if said and normal(item).split() == said

@@ -11,9 +11,9 @@ from fsmbot.errors import StateError, StoreError
 from fsmbot.explain import markdown
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
+from fsmbot.nearby import suggest
 from fsmbot.played import Played
 from fsmbot.private import write_private
-from fsmbot.settings import suggest
 from fsmbot.stores import SQLiteStore, StoredTurn
 from fsmbot.testing.record import record
 from fsmbot.testing.script import SUFFIX

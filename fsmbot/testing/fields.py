@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fsmbot.errors import Problem
-from fsmbot.settings import describe, suggest
+from fsmbot.nearby import suggest
+from fsmbot.settings import describe
 from fsmbot.yamltree import Tree
 
 
@@ -52,6 +53,8 @@ class Fields:
     def mapping(self, item: Tree, what: str, key: Tree | None = None) -> dict[str, Tree]:
         """Return a map, or an empty one."""
         if isinstance(item.value, dict):
+            if "" in item.keys:
+                self.note(item.keys[""], f"{what}: a key cannot be empty")
             return item.value
         self.wrong(item, f"{what} must be a map", key)
         return {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fsmbot.flow import Flow, Node
-from fsmbot.settings import suggest
+from fsmbot.nearby import suggest
 from fsmbot.testing.fields import Fields
 from fsmbot.testing.read_stubs import check_outcome
 from fsmbot.testing.script import KINDS, Check, Step

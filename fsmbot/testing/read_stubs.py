@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsmbot.flow import Flow, Node
-from fsmbot.settings import suggest
+from fsmbot.nearby import suggest
 from fsmbot.testing.fields import Fields
 from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Stubs
 from fsmbot.yamltree import Tree

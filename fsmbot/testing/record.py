@@ -74,7 +74,7 @@ def _step(turn: Played) -> dict[str, Any]:
         "fails": turn.failed[0] if turn.failed else None,
         "says": messages[0] if len(messages) == 1 else messages,
         # null would say that the key is absent, and some names no test file can hold
-        "memory": {k: v for k, v in (turn.memory or {}).items() if v is not None and readable({k: v})},
+        "memory": {k: v for k, v in (turn.memory or {}).items() if k and v is not None and readable({k: v})},
         "waits_at": turn.waits_at,
     }
     return {**step, **{key: part for key, part in parts.items() if part}, "ends": turn.ended}
@@ -92,7 +92,12 @@ def _doctor(talk: Talk, flow: Flow | None) -> dict[str, Any]:
     clear = all(by_question[question] == answer for question, answer in given)
     if not given:
         return {}
-    if clear and readable(by_question) and not by_question.keys() <= {"says", "fails", "answers"}:
+    if (
+        clear
+        and "" not in by_question
+        and readable(by_question)
+        and not by_question.keys() <= {"says", "fails", "answers"}
+    ):
         return {DOCTOR: by_question}
     return {DOCTOR: {"answers": [answer for _, answer in given]}}
 

@@ -69,7 +69,7 @@ def test_the_word_is_kept_as_it_is_listed() -> None:
 
 def test_a_remembered_value_may_be_compared() -> None:
     """Also a number, or what a subflow remembers; what is not there fits nothing."""
-    cases: Any = {"minor": Condition(None, 17), "adult": Condition(18)}
+    cases: Any = {"minor": Condition(most=17), "adult": Condition(18)}
     turn = Turn("x", memory={"age": 17, "intake": {"age": "I am 18"}})
     assert match(turn, cases=cases, value="age") == "minor"
     assert match(turn, cases=cases, value="intake/age") == "adult"
@@ -105,15 +105,18 @@ def test_the_cases_are_the_outcomes() -> None:
 @pytest.mark.parametrize(
     ("cases", "expected"),
     [
-        ("{a: x}", "4:22: node 'match': setting 'cases': expected a map or a list, not the text 'x'"),
-        ("{a: [[x]]}", "4:23: node 'match': setting 'cases': expected a number or text, not a list"),
+        (
+            "{a: x}",
+            "4:22: node 'match': setting 'cases': expected a list of one or more texts or numbers, or",
+        ),
+        ("{a: [[x]]}", "4:23: node 'match': setting 'cases': expected text or a number, not a list"),
         (
             "{a: {form: 3}}",
             "4:23: node 'match': setting 'cases': there is no key 'form' here; did you mean 'from'?",
         ),
         (
             "{a: {from: x}}",
-            "4:29: node 'match': setting 'cases': expected a number or nothing, not the text 'x'",
+            "4:29: node 'match': setting 'cases': expected a number, not the text 'x'",
         ),
         ("{a: {from: 5, to: 1}}", "expected 'from' to be no more than 'to'"),
     ],

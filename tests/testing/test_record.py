@@ -201,7 +201,7 @@ def test_what_a_file_cannot_hold_is_known() -> None:
     deep: Any = []
     for _ in range(50):
         deep = [deep]
-    for value in ({"": 1}, {"<<": 1}, {"a": {"": 1}}, 10**20, deep, float("inf")):
+    for value in ({"<<": 1}, {"a": {"<<": 1}}, 10**20, deep, float("inf")):
         assert not readable({"x": value})
 
 

@@ -33,9 +33,9 @@ def test_every_mistake_is_reported_at_its_place(tmp_path: Path) -> None:
         load(tmp_path, text)
     assert [line.removeprefix(f"{tmp_path}/c.yaml:") for line in str(caught.value).splitlines()] == [
         "5:8: lora has no key 'rank'; known: r, alpha, targets, saved_as",
-        "5:20: lora.r: expected a whole number >= 1, not the number 0",
+        "5:20: lora.r: expected a whole number from 1 to 1024, not the number 0",
         "6:1: a configuration has no key 'optimiser'; did you mean 'optimizer'?",
-        "7:16: steps.batch: expected a whole number, not the text 'many'",
+        "7:16: steps.batch: expected a whole number from 1 to 65536, not the text 'many'",
     ]
 
 
@@ -56,7 +56,7 @@ def test_overrides_are_checked_like_the_file(tmp_path: Path) -> None:
         ("name: x", "data.train names nothing to learn from"),
         (GOOD + "      hub: a/b", "expected either `path` or `hub`, found both"),
         (GOOD + "steps: {micro_tokens: 100}", "the longest dialogue would not fit; raise it"),
-        ("a: [", "did not find expected node content"),
+        ("a: [", "the bracket that opens here is never closed"),
         ("- a", "a configuration must be a map, not a list"),
     ],
 )

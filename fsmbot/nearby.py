@@ -1,0 +1,57 @@
+"""What an unknown word was probably meant to be: a slip of the pen, or another tool's word for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+MEANINGS = (
+    ("next", "goto", "on", "then", "to", "target", "transition", "transitions", "routes", "edges"),
+    ("handler", "type", "action", "kind", "use", "call", "function"),
+    ("on_error", "on_failure", "onerror", "catch", "except", "error", "fallback"),
+    ("remember", "save", "store", "save_as", "slot", "variable"),
+    ("keep", "remember", "save", "store", "save_as"),
+    ("memory", "variables", "vars", "slots", "context"),
+    ("nodes", "states", "steps"),
+    ("start", "initial", "begin", "first", "entry"),
+    ("end", "stop", "exit", "finish", "finished", "quit", "done", "close"),
+    ("outcomes", "ends", "outputs", "results"),
+    ("otherwise", "other", "default", "else", "any"),
+    ("prompt", "text", "message", "question", "say"),
+    ("text", "prompt", "message", "say"),
+    ("flow", "subflow", "include", "import", "file"),
+    ("words", "phrases", "say"),
+    ("cases", "options", "choices", "when"),
+    ("from", "min", "minimum", "least"),
+    ("to", "max", "maximum", "most"),
+    ("times", "attempts", "tries", "count", "max"),
+    ("wait", "pause", "delay", "sleep", "backoff"),
+)
+"""First what flow files call it, then what other tools do."""
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return the name that was probably meant, or ""."""
+    plain = {_plain(name): name for name in names if name != word}
+    wanted = _plain(word)
+    if wanted in plain:
+        return plain[wanted]
+    close = get_close_matches(wanted, plain, n=1, cutoff=0.8)
+    close += [group[0] for group in MEANINGS if wanted in group[1:] and group[0] in plain]
+    close = close or get_close_matches(wanted, plain, n=1)
+    return plain[close[0]] if close else ""
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("-", "_").replace(" ", "_")
+
+
+def suggest(word: str, names: Iterable[str], shown: Iterable[str] | None = None) -> str:
+    """Return "; did you mean 'x'?" for a near miss, else the known names (12 at most)."""
+    names = list(names)
+    near = nearest(word, names)
+    if near:
+        return f"; did you mean '{near}'?"
+    listed = names if shown is None else list(shown)
+    more = ", ..." if len(listed) > 12 else ""
+    return f"; known: {', '.join(listed[:12])}{more}" if listed else ""
