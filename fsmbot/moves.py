@@ -43,36 +43,38 @@ class Move:
             step = steps[name]
             if step.inner or outer:
                 self.see(step.scope)
-            if step.door != "out":
+            if step.door:
+                name = yield from self._pass(step)
+            else:
                 events.append(step.entered)
                 yield step.entered
-            if step.door == "in":
-                name = self._open(step)
-                continue
-            moved: Routed | Failed
-            if step.streams:
-                moved = yield from self._speak(step)
-            else:
-                moved = self._decide(step)
-            if step.listens and type(moved) is Routed:
-                self.see(())
-                return step.listening
-            events.append(moved)
-            yield moved
-            name = moved.target
+                moved = (yield from self._speak(step)) if step.streams else self._decide(step)
+                if step.listens and type(moved) is Routed:
+                    self.see(())
+                    return step.listening
+                events.append(moved)
+                yield moved
+                name = moved.target
             if name in ends:
                 self.see(())
-                return step.ended if name == END else _ended(moved.node, name)
+                return step.ended if name == END else _ended(events[-1].node, name)
         raise self._step_limit(name)
 
-    def _open(self, step: Step) -> str:
-        """Begin a subflow, with a fresh memory, and return its first node."""
-        self.turn.memory[step.node] = json_copy(step.fresh)
-        return step.routed[None].target
+    def _pass(self, step: Step) -> Generator[Event, None, str]:
+        """Go into a subflow, whose memory begins anew, or out of it by the end that was reached."""
+        (routed,) = step.routed.values()
+        if step.door == "in":
+            self.turn.memory[step.node] = json_copy(step.fresh)
+        passed: Event = step.entered if step.door == "in" else routed
+        self.events.append(passed)
+        yield passed
+        return routed.target
 
     def see(self, scope: Sequence[str]) -> None:
         """Let the turn's memory be that of the subflow nodes named, the outermost first."""
         outer = self._outer
+        if not (outer or scope):
+            return
         while outer and [name for name, _ in outer] != list(scope[: len(outer)]):
             name, around = outer.pop()
             around[name] = self.turn.memory
@@ -83,10 +85,7 @@ class Move:
             self.turn.memory = inner if isinstance(inner, dict) else {}
 
     def _decide(self, step: Step) -> Routed | Failed:
-        """Call a handler that says nothing; a subflow is left by the end that was reached."""
-        if step.door:
-            (left,) = step.routed.values()
-            return left
+        """Call a handler that says nothing."""
         try:
             return self._routed(step, step.call(self.turn, self._resources))
         except Exception as error:

@@ -147,8 +147,8 @@ class Session:
 
     def _begin(self, events: list[Event]) -> Iterator[Event]:
         """Start a conversation from its very beginning, whatever was before."""
-        memory = {**self.flow.memory, **(self.state.memory if self.state.status == "new" else {})}
-        memory = json_copy(memory) if memory else {}
+        known = self.state.memory if self.state.status == "new" else {}
+        memory = json_copy({**self.flow.memory, **known}) if self.flow.memory or known else {}
         move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
         return self._run(self.flow.start, move, self.state, 0)
 
