@@ -1,8 +1,6 @@
 """`python -m fsmbot`."""
 
-import sys
-
-from fsmbot.cli import main
+from fsmbot.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsmbot.errors import DrawingError, FlowError, FsmbotError
+from fsmbot.errors import DrawingError, FlowError, FsmbotError, RegistrationError
 from fsmbot.text import safe
 
 if TYPE_CHECKING:
@@ -39,10 +39,22 @@ def _registry(options: argparse.Namespace, *, plugins: bool = False) -> Registry
 
 
 def _load(options: argparse.Namespace, path: Path) -> Flow:
+    """Load a flow that this program is to run, so all that its handlers ask for must be there."""
     from fsmbot.loader import load_flow
+    from fsmbot.nearby import suggest
 
-    _registry(options)
-    return load_flow(path)
+    registry = _registry(options)
+    flow = load_flow(path)
+    for node in flow.all_nodes.values():
+        for name in node.handler.resources:
+            if name not in registry.resources:
+                raise RegistrationError(
+                    f"{path}: handler '{node.handler.name}' of {node.handler.place} asks for a resource "
+                    f"'{name}', and there is none"
+                    + suggest(name, sorted(registry.resources))
+                    + " (a setting stands after `*,`)"
+                )
+    return flow
 
 
 def talk(options: argparse.Namespace) -> int:
@@ -94,6 +106,8 @@ def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
 
     if folder is None:
         return flow
+    if not folder.is_dir():
+        raise FsmbotError(f"--doctor {folder}: there is no such folder")
     settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
     return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
 
@@ -104,8 +118,8 @@ def check(options: argparse.Namespace) -> int:
     for path in options.flows:
         try:
             print(safe(f"{path}: ok, {_checked(options, path)}"))
-        except FlowError as error:
-            print(safe(error.pointed()), file=sys.stderr)
+        except (FlowError, RegistrationError) as error:
+            print(safe(error.pointed() if isinstance(error, FlowError) else str(error)), file=sys.stderr)
             code = WRONG
     return code
 
@@ -201,11 +215,13 @@ def export(options: argparse.Namespace) -> int:
 
 def init(options: argparse.Namespace) -> int:
     """Write the folder of a new bot, and say how to go on."""
+    import shlex
+
     from fsmbot import starter
 
     for path in starter.init(options.folder):
         print(safe(str(path)))
-    print(safe(f"\nTalk with it:\n  cd {options.folder}"))
+    print(safe(f"\nTalk with it:\n  cd {shlex.quote(str(options.folder))}"))
     print("  python -m fsmbot --flow flow.yaml --handlers handlers.py --watch")
     print("Test it:\n  python -m fsmbot test flow.yaml --handlers handlers.py")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +20,14 @@ from fsmbot.events import Event, Said, to_json
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
 from fsmbot.session import MAX_MESSAGE, Session
-from fsmbot.spoken import COMMANDS
 from fsmbot.stores import MemoryStore
 from fsmbot.text import safe
 
 EMPTY = "the message is empty; please write your question"
 """What an empty line, or one of spaces only, is answered with."""
 
-SLASHED = tuple(f"/{name}" for name in COMMANDS)
-"""The commands that a line may give in any flow: /help, /restart, /repeat, /back."""
+_COMMAND = re.compile(r"/[a-z][a-z-]*")
+"""A line that is a command: /help, /restart, /repeat or /back; others are refused."""
 
 MAX_LINE = 4 * MAX_MESSAGE
 """Bytes of a line that are read at the most: a character of UTF-8 has four or fewer."""
@@ -92,7 +92,7 @@ def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) ->
             writer.refuse(str(line))
         elif not line.strip():
             writer.refuse(EMPTY)
-        elif line.strip() in SLASHED:
+        elif _COMMAND.fullmatch(line.strip()):
             whole &= _play(partial(session.obey, line.strip()[1:]), writer)
         else:
             if _ended(session) and session.flow.spoken(line) is None:
@@ -103,7 +103,7 @@ def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) ->
 
 def _message(line: str) -> str:
     """Return the message in a line: two slashes stand for one where it would be a command."""
-    return line.strip()[1:] if line.strip()[1:] in SLASHED else line
+    return line.strip()[1:] if _COMMAND.fullmatch(line.strip()[1:]) else line
 
 
 def _ended(session: Session) -> bool:
@@ -195,7 +195,8 @@ class JsonWriter:
 
     def refuse(self, message: str) -> None:
         """Write an error event."""
-        self._line(json.dumps({"event": "error", "message": message}, ensure_ascii=False))
+        error = {"event": "error", "message": message}
+        self._line(json.dumps(error, ensure_ascii=False, separators=(",", ":")))
 
     fail = refuse
 

@@ -8,13 +8,21 @@ a wrong command line or file, 130 after Ctrl-C, 141 when the reader of the outpu
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from fsmbot.actions import WRONG
 from fsmbot.arguments import make_parser
 from fsmbot.errors import FlowError, FsmbotError
 from fsmbot.text import safe
+
+LOADING = "load-doctor"
+"""The name of the thread in which `fsmbot.doctor` loads its model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         print(safe(f"fsmbot: input or output failed: {error}"), file=sys.stderr)
         return 1
+
+
+def run() -> NoReturn:
+    """Run the command line as a program, and end it with the exit code.
+
+    A model that is still loading in the background is left at once: to unwind its thread while the
+    interpreter shuts down would abort the process.
+    """
+    code = main()
+    if any(thread.name == LOADING for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _told(error: FsmbotError) -> str:

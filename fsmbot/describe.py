@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from textwrap import wrap
 from typing import Any
 
-from fsmbot.contract import Handler, Setting
+from fsmbot.contract import OTHER, Handler, Setting
+from fsmbot.expected import expected
 from fsmbot.registry import Registry
+
+WIDTH = 110
+INDENT = " " * 16
+"""How the help of a setting is set off."""
 
 
 def describe_handlers(registry: Registry) -> str:
@@ -17,24 +24,24 @@ def _handler(handler: Handler) -> str:
     lines = [f"{handler.name}  {handler.summary}".rstrip()]
     if handler.listens:
         lines.append("    listens   then waits for the user's message")
-    if handler.outcomes:
+    if handler.outcomes_of:
+        lines.append(f"    outcomes  the keys of {handler.outcomes_of} | {OTHER}")
+    elif handler.outcomes:
         lines.append(f"    outcomes  {' | '.join(handler.outcomes)}")
-    lines += [f"    setting   {_setting(setting)}" for setting in handler.settings.values()]
+    for setting in handler.settings.values():
+        lines += _setting(setting)
     if handler.resources:
         lines.append(f"    resources {', '.join(handler.resources)}")
     return "\n".join(lines) + "\n"
 
 
-def _setting(setting: Setting) -> str:
-    """Return `name: type = default` as in the signature."""
-    default = "" if setting.required else f" = {setting.default!r}"
-    return f"{setting.name}: {_type_name(setting.type)}{default}"
+def _setting(setting: Setting) -> list[str]:
+    """Return what the setting may hold, what it is if left out, and what the docstring says of it."""
+    default = "required" if setting.required else f"default {_shown(setting.default)}"
+    lines = [f"    setting   {setting.name}: {expected(setting.type)} ({default})"]
+    return lines + wrap(setting.help, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
-def _type_name(annotation: Any) -> str:
-    """Return `str` for <class 'str'>, and other annotations as they are written."""
-    return (
-        annotation.__name__
-        if isinstance(annotation, type) and not hasattr(annotation, "__origin__")
-        else str(annotation).replace("typing.", "")
-    )
+def _shown(default: Any) -> str:
+    """Return a default as a flow file would have it."""
+    return "none" if default is None else json.dumps(default, ensure_ascii=False, default=str)

@@ -19,12 +19,25 @@ Form = Literal["mermaid", "dot", "svg", "png"]
 DOTS_PER_INCH = "144"
 """Of a PNG; twice that of most screens, so that text stays crisp."""
 
-_FORMS: dict[str, Form] = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot"}
+_FORMS: dict[str, Form] = {
+    ".svg": "svg",
+    ".png": "png",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".md": "mermaid",
+}
 
 
 def form_of(path: Path | None) -> Form:
-    """Return the form that a file's name asks for; any other name, and none, means Mermaid."""
-    return _FORMS.get(path.suffix.lower(), "mermaid") if path else "mermaid"
+    """Return the form that a file's name asks for, Mermaid without a file; raises DrawingError."""
+    if path is None:
+        return "mermaid"
+    if path.suffix.lower() not in _FORMS:
+        known = ", ".join(_FORMS)
+        raise DrawingError(f"{path}: a picture's name ends in one of {known}; or say what it is by --format")
+    return _FORMS[path.suffix.lower()]
 
 
 def drawn(picture: Picture, form: Form) -> bytes:

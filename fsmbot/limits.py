@@ -10,8 +10,10 @@ import contextvars
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -49,6 +51,12 @@ def limited(call: Call, streams: bool, timeout: float | None, retry: Retry | Non
 def reason(error: BaseException) -> str:
     """Return what went wrong, and how often it was tried."""
     return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+
+
+def place(error: BaseException) -> str:
+    """Return " (file:line)" of where an error was raised, if that is known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
 def speech(said: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from fsmbot.contract import END
 from fsmbot.errors import HandlerError, OutcomeError, StepLimitError
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
-from fsmbot.limits import reason, speech
+from fsmbot.limits import place, reason, speech
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
@@ -138,7 +138,8 @@ class Move:
         if step.error_target is None:
             if isinstance(error, HandlerError):
                 raise error
-            raise HandlerError(self._flow.name, step.name, self.turn.session_id, reason(error)) from error
+            told = reason(error) + place(error)
+            raise HandlerError(self._flow.name, step.name, self.turn.session_id, told) from error
         return Failed(step.name, storable(reason(error)), step.error_target)
 
     def _step_limit(self, name: str) -> StepLimitError:

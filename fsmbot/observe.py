@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fsmbot.errors import HandlerError
 from fsmbot.events import Event, Failed
+from fsmbot.limits import place, reason
 
 if TYPE_CHECKING:
     from fsmbot.session import Session
@@ -74,13 +75,8 @@ def watched(
             else:
                 item = next(events, None)
     except HandlerError as error:
-        _tell(observers, Observed(session, Failed(error.node, _reason(error), ""), 0.0))
+        _tell(observers, Observed(session, Failed(error.node, reason(error.__cause__ or error), ""), 0.0))
         raise
-
-
-def _reason(error: HandlerError) -> str:
-    cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {cause}"
 
 
 def _tell(observers: Sequence[Observer], seen: Observed) -> None:
@@ -88,4 +84,5 @@ def _tell(observers: Sequence[Observer], seen: Observed) -> None:
         try:
             observer(seen)
         except Exception as error:  # somebody else's code, which no conversation should depend on
-            log.warning("an observer failed: %s: %s", type(error).__name__, error)
+            name = getattr(observer, "__qualname__", type(observer).__qualname__)
+            log.warning("observer %s failed: %s%s", name, reason(error), place(error))

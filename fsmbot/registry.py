@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,9 +207,18 @@ def import_handlers(name: str) -> ModuleType:
         if isinstance(error, (FsmbotError, KeyboardInterrupt)):
             raise
         raise RegistrationError(
-            f"handlers '{name}' cannot be imported: {type(error).__name__}: {error}; "
-            "give a module name as for `import`, or the path of a .py file"
+            f"handlers '{name}' cannot be imported: {type(error).__name__}: {error}{_import_hint(error)}"
         ) from error
+
+
+def _import_hint(error: BaseException) -> str:
+    """Return where in the user's module it went wrong, or what can be given where there is no module."""
+    if isinstance(error, ModuleNotFoundError):
+        return "; give a module name as for `import`, or the path of a .py file"
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    return f" ({frames[-1].filename}:{frames[-1].lineno})"
 
 
 _imported: set[str] = set()

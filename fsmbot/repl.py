@@ -71,7 +71,7 @@ class Repl:
     ) -> None:
         self.chat = Chat(flow, resources, load, observers=observers)
         self._watch = None if watch is None else Watch(lambda: [*sources(self.chat.flow), *watch])
-        self._draft = ""
+        self._draft, self._edited = "", list[Path]()
         self._history: History = PrivateHistory() if history else InMemoryHistory()
         self._input, self._output = input, output
         self._foresight = Foresight(lambda: self.chat.session)
@@ -85,6 +85,7 @@ class Repl:
             while self._open():
                 text = self._ask()
                 if text is EDITED:
+                    self._screen.note(f"({', '.join(file.name for file in self._edited)} edited)")
                     self._take("/reload")
                 elif text is None or not self._take(text):
                     break
@@ -207,12 +208,13 @@ class Repl:
     def _look_for_edits(self) -> None:
         """While the prompt is up, end it when a watched file is edited, and keep what was typed."""
         app = get_app()
-        app.erase_when_done = False
+        app.erase_when_done, self._edited = False, []
 
         async def look() -> None:
             while self._watch is not None:
                 await asyncio.sleep(LOOK_SECONDS)
-                if self._watch.changed() and not app.is_done:
+                self._edited = self._watch.changed() or self._edited
+                if self._edited and not app.is_done:
                     self._draft, app.erase_when_done = app.current_buffer.text, True
                     app.exit(result=EDITED)
                     return

@@ -20,7 +20,7 @@ from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.registry import Resources
-from fsmbot.spoken import BACK, COMMANDS, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
+from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
 
@@ -126,12 +126,11 @@ class Session:
     def obey(self, name: str) -> Iterator[Event]:
         """Do what a command asks (help, restart, repeat or back), whether the flow words it or not.
 
-        Raises StateError for a command that there is not, such as `help` in a flow without any.
+        Raises StateError for a command that there is not.
         """
-        command = self.flow.commands.get(name)
-        if command is None and (name not in COMMANDS or name == HELP):
-            known = [known for known in COMMANDS if known != HELP or HELP in self.flow.commands]
-            raise StateError(f"there is no command '{name}'" + suggest(name, known))
+        if name not in COMMANDS:
+            raise StateError(f"there is no command '{name}'" + suggest(name, COMMANDS))
+        command = self.flow.commands.get(name) or (DEFAULT_HELP if name == HELP else None)
         return self._observed(self._send("", command or SpokenCommand(name)))
 
     def _observed(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -187,16 +186,18 @@ class Session:
         node, say = self.state.node, command.say
         if command.name == BACK and not self.back():
             say = NOTHING_BEFORE
+        texts = [say] if say else []
+        if command.name in (REPEAT, BACK):
+            texts += self._last_said(1 if command.name == BACK else None)
         told: list[Event] = [Commanded(command.name, node)]
-        if say:
-            told.append(Said(node, say))
+        for number, text in enumerate(texts):
+            told += [Commanded(command.name, self.state.node)] * (number > 0)
+            told.append(Said(self.state.node, text))
         yield from told
         if command.name == RESTART:
             yield from self._begin(told)
-            return
-        if command.name != HELP:
-            yield from self.repeat(1 if command.name == BACK else None)
-        yield self._rest()
+        else:
+            yield self._rest()
 
     def _rest(self) -> Event:
         """Return the event that says how the conversation stands."""
@@ -206,10 +207,14 @@ class Session:
 
     def repeat(self, most: int | None = None) -> Iterator[Event]:
         """Say again what the bot said last, of several messages the last `most`; no handler is asked."""
-        said = itertools.takewhile(lambda message: message.role == "bot", reversed(self.state.history))
-        for message in reversed(list(itertools.islice(said, most))):
+        for text in self._last_said(most):
             yield Commanded(REPEAT, self.state.node)
-            yield Said(self.state.node, message.text)
+            yield Said(self.state.node, text)
+
+    def _last_said(self, most: int | None) -> list[str]:
+        """Return the last messages of the bot that the user has not answered, the oldest first."""
+        said = itertools.takewhile(lambda message: message.role == "bot", reversed(self.state.history))
+        return [message.text for message in reversed(list(itertools.islice(said, most)))]
 
     def back(self) -> bool:
         """Return to before the last message: node, memory and history as they were then.

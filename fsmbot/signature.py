@@ -11,7 +11,9 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from fsmbot.contract import END, RESERVED_KEYS, Handler, Setting, bare, place_of, setting_schema
+import msgspec
+
+from fsmbot.contract import END, RESERVED_KEYS, Handler, Setting, bare, convert, place_of, setting_schema
 from fsmbot.errors import RegistrationError
 
 _STREAMS = (
@@ -91,9 +93,20 @@ def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
         if name not in hints:
             raise refusal(function, f"setting '{name}' needs a type, such as `{name}: str`")
         _check_type(function, name, hints[name])
-        default = None if required else parameter.default
+        default = None if required else _default(function, parameter, hints[name])
         settings[name] = Setting(name, hints[name], required, default, explained.get(name, ""))
     return settings
+
+
+def _default(function: Callable[..., Any], parameter: inspect.Parameter, annotation: Any) -> Any:
+    """Return a setting's default, which must be of its type; None may stand for "not given"."""
+    try:
+        if parameter.default is not None:
+            convert(parameter.default, annotation)
+    except msgspec.ValidationError as error:
+        shown = f"{parameter.name} = {parameter.default!r}"
+        raise refusal(function, f"the default of setting `{shown}` is not of its type: {error}") from error
+    return parameter.default
 
 
 def _explained(function: Callable[..., Any]) -> dict[str, str]:

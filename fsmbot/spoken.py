@@ -31,6 +31,10 @@ class SpokenCommand:
     say: str = ""
 
 
+DEFAULT_HELP = SpokenCommand(HELP, say="You can say /repeat, /back or /restart at any time.")
+"""What help says in a flow that has none of its own."""
+
+
 def normal(text: str) -> str:
     """Return a phrase as small words with single spaces: "That's it!" is "thats it"."""
     return " ".join(word for _, word in words_at(text))

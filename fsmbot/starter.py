@@ -8,6 +8,7 @@ from pathlib import Path
 from fsmbot.errors import FsmbotError
 from fsmbot.registry import Registry, import_handlers, load_builtins
 from fsmbot.schema import flow_schema
+from fsmbot.testing.schema import script_schema
 
 TEMPLATE = Path(__file__).parent / "assets" / "starter"
 
@@ -28,6 +29,7 @@ def init(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         written = [_copy(file, folder, name) for file in sorted(TEMPLATE.iterdir()) if file.is_file()]
         written.append(_write(folder / "flow.schema.json", _dump(flow_schema(_registry(folder)))))
+        written.append(_write(folder / "test.schema.json", _dump(script_schema())))
     except OSError as error:
         raise StarterError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
     return written

@@ -12,7 +12,7 @@ Stamp = tuple[int, int] | None
 
 
 class Watch:
-    """Tells whether any of some files has changed since it was asked last.
+    """Tells which of some files have changed since it was asked last.
 
     files: returns the files, which may become others.
     """
@@ -21,10 +21,10 @@ class Watch:
         self._files = files
         self._seen = self._stamps()
 
-    def changed(self) -> bool:
-        """Return whether there was an edit since the last call."""
+    def changed(self) -> list[Path]:
+        """Return the files that were edited since the last call."""
         before, self._seen = self._seen, self._stamps()
-        return any(before.get(file, stamp) != stamp for file, stamp in self._seen.items())
+        return sorted(file for file, stamp in self._seen.items() if before.get(file, stamp) != stamp)
 
     def _stamps(self) -> dict[Path, Stamp]:
         return {file: _stamp(file) for file in self._files()}

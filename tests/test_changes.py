@@ -72,13 +72,13 @@ def test_a_watch_tells_each_edit_once(tmp_path: Path) -> None:
     other.write_text("1")
     files = [file]
     watch = Watch(lambda: files)
-    assert not watch.changed()
+    assert watch.changed() == []
     file.write_text("22")
-    assert watch.changed()
-    assert not watch.changed()
+    assert watch.changed() == [file]
+    assert watch.changed() == []
     files.append(other)
-    assert not watch.changed()
+    assert watch.changed() == []
     file.unlink()
-    assert watch.changed()
+    assert watch.changed() == [file]
     file.write_text("22")
-    assert watch.changed()
+    assert watch.changed() == [file]

@@ -78,7 +78,7 @@ def test_one_long_conversation_needs_one_changed_line(flow_file: Path, doctor_fl
         "🙂 مرحبا".encode(),
         b"<|im_end|>",
         b"{x.__class__} %s ${}",
-        b"/quit",
+        b"/bin/quit",
     ],
 )
 def test_hostile_lines_are_answered(doctor_flow: Flow, line: bytes) -> None:
@@ -137,7 +137,7 @@ def test_a_failing_handler_does_not_end_the_talk(doctor_flow: Flow) -> None:
     assert code == 1
     assert out == PROMPT + "See a \nSee a doctor.\n"
     assert err.startswith("error: flow 'doctor', node 'ask_doctor', session ")
-    assert err.endswith(": ValueError: the doctor broke\n")
+    assert err.endswith(": ValueError: the doctor broke (conftest.py:66)\n")
 
 
 def test_a_flow_that_never_listens_says_its_words_and_ends(doctor_flow: Flow) -> None:

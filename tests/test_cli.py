@@ -74,13 +74,15 @@ def test_handlers_lists_names_settings_outcomes_and_summaries(
     mine.write_text(
         "from typing import Literal\nfrom fsmbot import handler, Turn\n"
         "@handler\ndef check_age(turn: Turn, *, least: int = 18) -> Literal['adult', 'minor']:\n"
-        "    '''Ask whether the user is of age.'''\n    return 'adult'\n"
+        "    '''Ask whether the user is of age.\\n\\n    least: the age from which one is of age.'''\n"
+        "    return 'adult'\n"
     )
     assert main(["handlers", "--handlers", str(mine)]) == 0
     assert (
         "check_age  Ask whether the user is of age.\n"
         "    outcomes  adult | minor\n"
-        "    setting   least: int = 18\n"
+        "    setting   least: a whole number (default 18)\n"
+        "                the age from which one is of age.\n"
     ) in capsys.readouterr().out
 
 
@@ -170,3 +172,46 @@ def test_a_doctor_without_a_flow_talks_in_the_reference_flow(tmp_path: Path) -> 
     done = fsmbot("--doctor", str(tmp_path), said=b"hello\n")
     assert done.returncode == 0
     assert done.stdout.startswith(b"What would you like to ask?")
+
+
+def test_a_resource_that_nobody_makes_is_found_by_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A setting whose `*` was forgotten is a resource, and there is none of its name."""
+    mine = tmp_path / "mine_star.py"
+    mine.write_text("from fsmbot import handler, Turn\n@handler\ndef star(turn: Turn, count) -> None: ...\n")
+    (tmp_path / "f.yaml").write_text("start: star\nnodes:\n  star: {next: end}\n")
+    assert main(["check", str(tmp_path / "f.yaml"), "--handlers", str(mine)]) == 2
+    err = capsys.readouterr().err
+    assert "asks for a resource 'count', and there is none; known: doctor, vectors (a setting stands" in err
+    assert "mine_star.py:2" in err
+
+
+def test_a_doctor_that_is_not_there_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not at the first medical question."""
+    assert main(["--flow", FLOW, "--doctor", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "--doctor /nowhere: there is no such folder\n"
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_leaving_while_the_doctor_loads_is_no_crash() -> None:
+    """The exit code is 0, whenever the model is left in the middle of its loading."""
+    code = (
+        "import sys, threading, time\n"
+        "from fsmbot import cli\n"
+        "def talk(arguments=None):\n"
+        "    from fsmbot.doctor import LocalDoctor\n"
+        "    doctor = LocalDoctor()\n"
+        "    doctor.preload()\n"
+        "    time.sleep(float(sys.argv[1]))\n"
+        "    assert doctor.status == 'loading', doctor.status\n"
+        "    return 0\n"
+        "cli.main = talk\n"
+        "cli.run()\n"
+    )
+    for seconds in ("0.5", "2", "4"):
+        done = subprocess.run([sys.executable, "-c", code, seconds], cwd=ROOT, capture_output=True, text=True)
+        if "AssertionError" in done.stderr:
+            break  # it was loaded already, on a fast machine
+        assert (done.returncode, done.stderr) == (0, ""), seconds

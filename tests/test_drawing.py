@@ -244,6 +244,12 @@ def test_a_files_name_tells_the_form(name: str, form: str) -> None:
     assert form_of(Path(name)) == form
 
 
+def test_a_name_that_tells_no_form_is_refused() -> None:
+    """Nobody wants Mermaid text in a file called .jpg."""
+    with pytest.raises(DrawingError, match=r"flow.jpg: a picture's name ends in one of \.svg, \.png, "):
+        form_of(Path("flow.jpg"))
+
+
 def test_graph_writes_the_form_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was there is replaced, `--format` outweighs the name, and nothing is printed."""
     seen = picture(load_flow(FLOW))

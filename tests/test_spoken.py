@@ -157,7 +157,7 @@ def test_a_line_may_give_a_command_by_its_slash() -> None:
         "  say: {text: 'You said {it}', next: ask_user}\n"
     )
     out = io.StringIO()
-    lines = "one\n/repeat\n/back\n/restart\n/help\n//back\n/backwards\n"
+    lines = "one\n/repeat\n/back\n/restart\n/help\n/why\n//back\n/bin/back\n"
     assert run_plain(flow, io.BytesIO(lines.encode()), out) == 0
     question = "What would you like to ask?"
     assert out.getvalue().splitlines() == [
@@ -166,9 +166,10 @@ def test_a_line_may_give_a_command_by_its_slash() -> None:
         *("You said one", question),
         question,
         question,
-        "there is no command 'help'; known: restart, repeat, back",
+        "You can say /repeat, /back or /restart at any time.",
+        "there is no command 'why'; known: help, restart, repeat, back",
         *("You said /back", question),
-        *("You said /backwards", question),
+        *("You said /bin/back", question),
     ]
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from fsmbot.contract import Text
 from fsmbot.errors import ResourceError
 from fsmbot.handlers.emergency import emergency
+from fsmbot.placeholders import fill
 from fsmbot.registry import handler, resource
 from fsmbot.turn import Message, Turn
 
@@ -48,15 +50,18 @@ def doctor(*, adapter: Path | None = None, base: str = "", device: str = "") -> 
 
 @handler
 def ask_doctor(
-    turn: Turn, doctor: Doctor, *, max_new_tokens: Annotated[int, Meta(ge=1)] = 256
+    turn: Turn, doctor: Doctor, *, question: Text = "", max_new_tokens: Annotated[int, Meta(ge=1)] = 256
 ) -> Iterator[str]:
     """Answer a medical question with the doctor model; emergencies never reach the model.
 
     Streams the answer without sentences that claim a human doctor is speaking, and adds that this
     is an AI. If the model fails, what came is kept, an apology follows, and `turn.notes["failed"]`
     has the reason.
+    question: what the doctor is asked in place of the message; {name} is filled from memory.
+    max_new_tokens: how long the answer may be, in the model's tokens.
     """
-    found = emergency(turn.text)
+    asked = fill(question, turn.memory) or turn.text
+    found = emergency(turn.text) or emergency(asked)
     if found is not None:
         turn.notes["emergency"] = found.category
         yield found.reply
@@ -65,7 +70,7 @@ def ask_doctor(
 
     readable = False
     try:
-        pieces = doctor.answer(turn.text, earlier(turn), max_new_tokens=max_new_tokens)
+        pieces = doctor.answer(asked, earlier(turn), max_new_tokens=max_new_tokens)
         for piece in without_claims(pieces):
             piece = piece if readable else piece.lstrip()
             readable = readable or any(map(str.isalpha, piece))

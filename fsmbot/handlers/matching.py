@@ -18,7 +18,10 @@ from fsmbot.turn import Turn
 LONGEST = 20_000
 """Characters of a value that are read."""
 
-_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d{1,15}(?:[.,]\d{1,15})?(?!\d|[.,]\d|(?:st|nd|rd|th)\b)")
+_NUMBER = re.compile(
+    r"(?<![\w.,])[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,15}(?:[.,]\d{1,15})?)(?!\d|[.,]\d|(?:st|nd|rd|th)\b)"
+)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
 
 
 class Condition(msgspec.Struct, rename={"least": "from", "most": "to"}, forbid_unknown_fields=True):
@@ -123,7 +126,8 @@ def _listed(
 
 
 def _numbers(text: str) -> Iterator[tuple[int, float]]:
-    """Yield the numbers written in digits, each with its place; 3,5 is 3.5."""
+    """Yield the numbers written in digits, each with its place; 3,5 is 3.5, and 1,000 a thousand."""
     for found in _NUMBER.finditer(text):
-        number = float(found[0].replace(",", "."))
+        comma = "" if _THOUSANDS.fullmatch(found[0]) else "."
+        number = float(found[0].replace(",", comma))
         yield found.start(), int(number) if number.is_integer() else number

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
-from fsmbot.errors import FlowError
+from fsmbot.errors import FlowError, FsmbotError
 from fsmbot.testing.find import find_all
 from fsmbot.testing.junit import write_junit
 from fsmbot.testing.reader import read_script
@@ -21,6 +21,10 @@ FAILED, BROKEN = 1, 2
 
 def test(options: Namespace) -> int:
     """Run what the command line names, and return the exit code."""
+    if options.words and options.min_coverage is not None:
+        raise FsmbotError(
+            "-k runs some of the tests only, so --min-coverage cannot be judged; drop one of them"
+        )
     results, broken = _run_all(options.paths, options.words)
     for reason in broken.values():
         print(safe(reason), file=sys.stderr)
@@ -41,7 +45,7 @@ def _run_all(paths: Iterable[Path], words: str) -> tuple[list[ScriptResult], dic
         try:
             results.append(run_script(read_script(file), words))
         except FlowError as error:
-            broken[str(file)] = str(error)
+            broken[str(file)] = error.pointed()
     return results, broken
 
 

@@ -114,3 +114,16 @@ def test_whatever_a_model_raises_the_user_gets_an_answer(
     assert "".join(ask_doctor(turn, Odd())) == APOLOGY
     assert turn.notes["failed"]
     assert type(error).__name__ in caplog.text
+
+
+def test_the_question_may_be_put_together_from_memory() -> None:
+    """What was remembered is asked, in place of the last message; an emergency in either is heard."""
+    doctor = FakeDoctor(["Rest."])
+    memory = {"question": "My knee hurts.", "duration": "two weeks"}
+    question = "{question} I have had this for {duration}."
+    "".join(ask_doctor(Turn("two weeks", memory=memory), doctor, question=question))
+    assert doctor.asked == ["My knee hurts. I have had this for two weeks."]
+    memory["question"] = "I have crushing chest pain."
+    said = "".join(ask_doctor(Turn("an hour", memory=memory), doctor, question=question))
+    assert "emergency" in said
+    assert len(doctor.asked) == 1

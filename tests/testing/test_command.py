@@ -21,6 +21,9 @@ WRONG = GREETS.replace("ans_greeting", "static_idk_msg")
 SHRUGS = "flow: talk.yaml\ntests:\n  shrugs:\n    - user: capital of France?\n      says: Sorry\n"
 
 
+CARET = "    tests: {t: [{visits: [ask_usr]}]}\n                          ^\n"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a flow and a test that covers half of it."""
@@ -79,8 +82,10 @@ def test_only_some_tests_run_and_coverage_is_not_judged(
 ) -> None:
     """`-k` looks into names, whatever the case; none of that name is a wrong command line."""
     (folder / "talk.test.yaml").write_text(GREETS + SHRUGS.partition("tests:\n")[2])
-    assert main(["test", ".", "-k", "GREET", "--min-coverage", "100"]) == 0
+    assert main(["test", ".", "-k", "GREET"]) == 0
     assert capsys.readouterr().out == "talk.yaml: 1 test, 1 left out, 0 failed\n"
+    assert main(["test", ".", "-k", "GREET", "--min-coverage", "100"]) == 2
+    assert "--min-coverage cannot be judged" in capsys.readouterr().err
     assert main(["test", ".", "-k", "nobody"]) == 2
     assert capsys.readouterr().err == "fsmbot: no test has a name that contains 'nobody'\n"
 
@@ -90,7 +95,7 @@ def test_a_broken_file_does_not_hide_the_others(folder: Path, capsys: pytest.Cap
     (folder / "a.test.yaml").write_text("flow: talk.yaml\ntests: {t: [{visits: [ask_usr]}]}\n")
     assert main(["test", "."]) == 2
     out, err = capsys.readouterr()
-    assert err == "a.test.yaml:2:23: the flow has no node 'ask_usr'; did you mean 'ask_user'?\n"
+    assert err == "a.test.yaml:2:23: the flow has no node 'ask_usr'; did you mean 'ask_user'?\n" + CARET
     assert out == HALF
 
 

@@ -126,7 +126,8 @@ def test_a_turn_that_raises_fails_with_its_message() -> None:
     """Unless the step says so by `raises`; the conversation then stands where it stood."""
     (failure,) = bare("tests:\n  t:\n    - {user: stone, says: x, ends: true}\n").failures
     assert (failure.line, failure.what) == (3, "the turn failed")
-    assert failure.seen == "flow '<flow>', node 'trip', session 'test': RuntimeError: fell over"
+    wanted = "flow '<flow>', node 'trip', session 'test': RuntimeError: fell over (test_runner.py:"
+    assert failure.seen.startswith(wanted)
     good = "{user: stone, raises: fell over, visits: [trip], waits_at: ask_user}, {user: x, says: What}"
     assert bare(f"tests: {{t: [{good}]}}").failures == []
     (failure,) = bare("tests: {t: [{user: stone, raises: stood up}]}").failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from fsmbot import Turn, handler
@@ -13,7 +14,7 @@ def check_party(turn: Turn, *, largest: int = 8) -> Literal["fits", "too_many", 
 
     largest: how many the largest table is for.
     """
-    numbers = [int(word) for word in turn.text.split() if word.isdecimal()]
+    numbers = [int(digits) for digits in re.findall(r"\d+", turn.text)]
     if not numbers or numbers[0] == 0:
         return "unclear"
     turn.memory["party"] = numbers[0]

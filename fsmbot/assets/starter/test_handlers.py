@@ -10,7 +10,7 @@ from fsmbot import Turn
 
 @pytest.mark.parametrize(
     ("text", "outcome"),
-    [("we are 4", "fits"), ("8", "fits"), ("9", "too_many"), ("a few", "unclear"), ("0", "unclear")],
+    [("we are 4.", "fits"), ("8", "fits"), ("9", "too_many"), ("a few", "unclear"), ("0", "unclear")],
 )
 def test_check_party(text: str, outcome: str) -> None:
     """The first number decides."""
