@@ -129,6 +129,11 @@ class Flow:
         return MappingProxyType({p.path: p.node for p in self.places.values() if p.door != "out"})
 
     @cached_property
+    def depth(self) -> int:
+        """How many flows run inside one another here, this one included."""
+        return 1 + max((node.flow.depth for node in self.nodes.values() if node.flow), default=0)
+
+    @cached_property
     def size(self) -> int:
         """How many places there are."""
         inner = (node.flow.size + len(node.flow.ends) for node in self.nodes.values() if node.flow)
@@ -184,7 +189,7 @@ def _places(flow: Flow, scope: tuple[str, ...], inherited: str | None) -> Iterat
     prefix = "".join(f"{name}/" for name in scope)
     for node in flow.nodes.values():
         target = flow.error_target(node)
-        error = inherited if target is None else prefix + target
+        error = inherited if target in (None, node.name) else f"{prefix}{target}"
         routes = {outcome: prefix + target for outcome, target in node.routes().items()}
         path = prefix + node.name
         if node.flow is None:

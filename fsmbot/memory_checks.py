@@ -18,6 +18,11 @@ def check_names(flow: Flow, doubt: Doubt) -> Iterator[Mistake]:
     if doubt.memory or not _only_builtins(flow):
         return
     known = _remembered(flow)
+    for name, command in flow.commands.items():
+        for wanted in placeholders(command.say):
+            if wanted not in known and wanted not in doubt.words:
+                found = f"command '{name}': nothing in this flow remembers '{{{wanted}}}'"
+                yield Mistake(("commands", name, "say"), found + suggest(wanted, known))
     for node in flow.nodes.values():
         for path, wanted, shown in _wanted(node):
             if wanted not in known and doubt.words.isdisjoint((wanted, wanted.partition("/")[0])):
@@ -58,6 +63,10 @@ def remembers(node: Node) -> Iterator[tuple[str, str]]:
 def check_memory(flow: Flow) -> Iterator[Mistake]:
     """What is remembered can be found again: its name has no slash, and is not that of a subflow."""
     inner = {node.name for node in flow.nodes.values() if node.flow}
+    for name in flow.memory:
+        if name in inner:
+            found = f"'{name}' is where the flow of node '{name}' remembers; choose another name"
+            yield Mistake(("memory", name), f"memory: {found}", at_key=True)
     for node in flow.nodes.values():
         for key, name in remembers(node):
             where, path = f"node '{node.name}': ", ("nodes", node.name, key)

@@ -23,12 +23,13 @@ from fsmbot.turn import Message, Turn
 class Move:
     """A turn under way in a flow; `events` keeps all that it has emitted."""
 
-    __slots__ = ("_flow", "_outer", "_resources", "events", "turn")
+    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "turn")
 
     def __init__(self, flow: Flow, resources: Mapping[str, Any], turn: Turn, events: list[Event]) -> None:
         self._flow, self._resources = flow, resources
         self.turn, self.events = turn, events
         self._outer: list[tuple[str, dict[str, Any]]] = []
+        self._kept = b""
 
     def run(self, name: str) -> Generator[Event, None, Listening | Ended]:
         """Visit nodes from one on, and return the event with which the turn comes to rest.
@@ -39,15 +40,21 @@ class Move:
         steps, events, ends, outer = self._flow.steps, self.events, self._flow.ends, self._outer
         if name in ends:
             return _ended(events[-1].node, name)
-        for _ in range(self._flow.max_steps):
+        visits = 0
+        while True:
             step = steps[name]
             if step.inner or outer:
                 self.see(step.scope)
             if step.door:
                 name = yield from self._pass(step)
             else:
+                visits += 1
+                if visits > self._flow.max_steps:
+                    raise self._step_limit(name)
                 events.append(step.entered)
                 yield step.entered
+                if step.error_target:
+                    self._kept = msgspec.json.encode(self.turn.memory)
                 moved = (yield from self._speak(step)) if step.streams else self._decide(step)
                 if step.listens and type(moved) is Routed:
                     self.see(())
@@ -58,7 +65,6 @@ class Move:
             if name in ends:
                 self.see(())
                 return step.ended if name == END else _ended(events[-1].node, name)
-        raise self._step_limit(name)
 
     def _pass(self, step: Step) -> Generator[Event, None, str]:
         """Go into a subflow, whose memory begins anew, or out of it by the end that was reached."""
@@ -106,7 +112,9 @@ class Move:
         except KeyboardInterrupt:
             if not pieces or None not in step.routed:
                 raise
-            moved = msgspec.structs.replace(step.routed[None], stopped=True)
+            moved = self._ended_speech(step, None)
+            if type(moved) is Routed:
+                moved = msgspec.structs.replace(moved, stopped=True)
         except Exception as error:
             moved = self._failed(step, error)
         if pieces:
@@ -122,10 +130,10 @@ class Move:
     def _routed(self, step: Step, outcome: Any) -> Routed:
         """Return where the outcome leads; raises OutcomeError, and TypeError for odd memory."""
         turn = self.turn
-        routed = step.routed.get(outcome)
+        routed = step.routed.get(outcome) if outcome is None or type(outcome) is str else None
         if routed is None:
             raise OutcomeError(self._flow.name, step.name, turn.session_id, outcome, step.outcomes)
-        if turn.memory:
+        if turn.memory or type(turn.memory) is not dict:
             turn.memory = json_copy(turn.memory)
         if turn.notes:
             notes, turn.notes = turn.notes, {}
@@ -133,13 +141,14 @@ class Move:
         return routed
 
     def _failed(self, step: Step, error: Exception) -> Failed:
-        """Hand over to `on_error`; raises HandlerError where there is none."""
+        """Hand over to `on_error`, with the memory of before; raises HandlerError where there is none."""
         self.turn.notes = {}
         if step.error_target is None:
             if isinstance(error, HandlerError):
                 raise error
             told = reason(error) + place(error)
             raise HandlerError(self._flow.name, step.name, self.turn.session_id, told) from error
+        self.turn.memory = msgspec.json.decode(self._kept)
         return Failed(step.name, storable(reason(error)), step.error_target)
 
     def _step_limit(self, name: str) -> StepLimitError:
@@ -165,6 +174,8 @@ def storable(text: object) -> str:
 
 def json_copy(memory: Mapping[str, Any]) -> dict[str, Any]:
     """Return a conversation's memory as JSON would give it back; raises TypeError for what cannot be JSON."""
+    if not isinstance(memory, Mapping):
+        raise TypeError(f"memory must stay a dict, and a handler made it {memory!r}")
     try:
         copied = msgspec.json.decode(msgspec.json.encode(memory))
     except (TypeError, ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_PLACEHOLDER = re.compile(r"\{\{([\w/]+)\}\}|\{([^\W\d][\w/]*)\}")
+_PLACEHOLDER = re.compile(r"\{\{([\w/-]+)\}\}|\{([^\W\d][\w/-]*)\}")
 _ESCAPED, _NAME = 1, 2
 
 
@@ -51,7 +51,9 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:g}"
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {shown(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(map(shown, value))
     return str(value)

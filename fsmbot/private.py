@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+
+
+def make_private(number: int) -> None:
+    """Take the rights of others from an open file; a device or pipe is left as it is."""
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        os.fchmod(number, 0o600)
 
 
 def write_private(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write a file of mode 0600; raises FileExistsError where one exists, unless `overwrite`."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
     with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
+        make_private(file.fileno())
         file.write(text)

@@ -142,10 +142,13 @@ class Resources(dict[str, Any]):
     ) -> None:
         super().__init__(ready)
         self._registry, self._settings = registry, settings or {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
 
     def __missing__(self, name: str) -> Any:
         with self._lock:
+            own = self._locks.setdefault(name, threading.RLock())
+        with own:
             if name not in self:
                 self[name] = self._build(name)
             return self[name]

@@ -19,6 +19,7 @@ from fsmbot.flow import Flow
 from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
+from fsmbot.placeholders import fill
 from fsmbot.registry import Resources
 from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
@@ -36,12 +37,12 @@ class Session:
     flow: shared by all sessions. resources: ready objects by name (the rest is built when first
     needed), or Resources shared by several sessions. state: where to resume; a state of a flow that
     has changed is resumed when its node still stands, and `notice` tells so; a new one may bring a
-    memory. store: where every
+    memory, with which the conversation begins, also when it is restarted. store: where every
     turn is committed. observers: called with every event and its time, see `fsmbot.observe`. Raises
     StateError for a state whose node is gone from the flow.
     """
 
-    __slots__ = ("_observers", "_resources", "flow", "id", "notice", "state", "store")
+    __slots__ = ("_brought", "_observers", "_resources", "flow", "id", "notice", "state", "store")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Session:
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
         self._resources, self._observers = resources_of(flow, resources), observers
         self.state = _NEW if state is None else self._adopted(state)
+        self._brought = self.state.memory if self.state.status == "new" else {}
         if store is None and BACK in flow.commands:
             self.store = MemoryStore()  # to go back, somebody must keep what was
 
@@ -71,21 +73,24 @@ class Session:
             raise TypeError(
                 f"state must be a State, not {type(state).__name__}; JSON becomes one by State.from_json(...)"
             )
-        if state.status == "new" or state.flow == self.flow.fingerprint:
-            return state
-        step = self.flow.steps.get(state.node)
-        if state.status == "listening" and not (step and step.listens):
+        if not self._stands(state):
             raise StateError(
                 f"session '{self.id}' waits at node '{state.node}', which is no longer a listening "
                 f"node of flow '{self.flow.name}'; restore it, or begin a new session"
             )
-        self.notice = f"flow '{self.flow.name}' has changed since this session's last turn"
+        if state.status != "new" and state.flow != self.flow.fingerprint:
+            self.notice = f"flow '{self.flow.name}' has changed since this session's last turn"
         return state
 
     def start(self) -> Iterator[Event]:
-        """Begin the conversation; raises StateError if it has begun."""
+        """Begin the conversation; raises StateError if it has begun, here or in the store."""
         if self.state.status != "new":
             raise StateError(f"session '{self.id}' has begun already; send it a message")
+        if self.store is not None and self.store.load(self.id) is not None:
+            raise StateError(
+                f"the store has a session '{self.id}' already; resume it by state=store.load(...), "
+                "delete it from the store, or choose another name"
+            )
         return self._observed(self._begin([]))
 
     def send(self, text: str) -> Iterator[Event]:
@@ -146,8 +151,8 @@ class Session:
 
     def _begin(self, events: list[Event]) -> Iterator[Event]:
         """Start a conversation from its very beginning, whatever was before."""
-        known = self.state.memory if self.state.status == "new" else {}
-        memory = json_copy({**self.flow.memory, **known}) if self.flow.memory or known else {}
+        brought = self._brought
+        memory = json_copy({**self.flow.memory, **brought}) if self.flow.memory or brought else {}
         move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
         return self._run(self.flow.start, move, self.state, 0)
 
@@ -183,7 +188,7 @@ class Session:
 
     def _obey(self, command: SpokenCommand) -> Iterator[Event]:
         """Do what a spoken command asks; only restart and back move the conversation."""
-        node, say = self.state.node, command.say
+        node, say = self.state.node, fill(command.say, self.state.memory)
         if command.name == BACK and not self.back():
             say = NOTHING_BEFORE
         texts = [say] if say else []
@@ -224,11 +229,17 @@ class Session:
         """
         if self.state.turn == 0 or self.store is None:
             return False
-        before = self.store.rewind(self.id, self.state.turn - 1)
-        if before is None:
+        before = self.store.at(self.id, self.state.turn - 1)
+        if before is None or not self._stands(before):
             return False
+        self.store.rewind(self.id, before.turn)
         self.state = before
         return True
+
+    def _stands(self, state: State) -> bool:
+        """Return whether the node where a state waits is still one that listens."""
+        step = self.flow.steps.get(state.node)
+        return state.status != "listening" or bool(step and step.listens)
 
 
 def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:

@@ -54,12 +54,12 @@ class Step:
         self.streams, self.pure = handler.streams, handler.pure
         self.call = _call(node)
         self.outcomes, self.remember = node.outcomes, node.remember
-        self.error_target = None if place.error_target == place.path else place.error_target
+        self.error_target = place.error_target
         left = self.name if place.door != "out" else self.name.rpartition("/")[0]
         self.routed: dict[str | None, Routed] = {
             outcome or None: Routed(left, outcome, target) for outcome, target in place.routes.items()
         }
-        self.entered = Entered(self.name)
+        self.entered = Entered(left)
         self.listening, self.ended = Listening(self.name), Ended(left)
 
 

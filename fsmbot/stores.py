@@ -33,6 +33,9 @@ class Store(Protocol):
     def load(self, session_id: str) -> State | None:
         """Return the state after the last committed turn, or None for an unknown session."""
 
+    def at(self, session_id: str, turn: int) -> State | None:
+        """Return the state after a turn; None if that turn is not kept."""
+
     def rewind(self, session_id: str, turn: int) -> State | None:
         """Forget what came after a turn, and return the state then; None if that turn is not kept."""
 
@@ -65,6 +68,11 @@ class MemoryStore:
         with self._lock:
             return self._state(session_id, max(self._turns.get(session_id, {}), default=0))
 
+    def at(self, session_id: str, turn: int) -> State | None:
+        """Return the state after a turn; None if that turn is not kept."""
+        with self._lock:
+            return self._state(session_id, turn)
+
     def rewind(self, session_id: str, turn: int) -> State | None:
         """Forget what came after a turn, and return the state then; None if that turn is not kept."""
         with self._lock:
@@ -95,6 +103,9 @@ class MemoryStore:
             self._history.pop(session_id, None)
             return self._turns.pop(session_id, None) is not None
 
+
+LAST = 2**62
+"""A number that no turn has."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -189,23 +200,31 @@ class SQLiteStore:
 
     def rewind(self, session_id: str, turn: int) -> State | None:
         """Forget what came after a turn, and return the state then; None if that turn is not kept."""
-        with self._lock:
-            try:
-                if not self._db.execute(
-                    "SELECT 1 FROM turns WHERE session = ? AND turn = ?", (session_id, turn)
-                ).fetchone():
-                    return None
-                self._forget(session_id, turn)
-            except sqlite3.Error as error:
-                raise self._error("be written", error) from error
-        return self.load(session_id)
+        state = self.at(session_id, turn)
+        if state is not None:
+            with self._lock:
+                try:
+                    self._forget(session_id, turn)
+                except sqlite3.Error as error:
+                    raise self._error("be written", error) from error
+        return state
+
+    def at(self, session_id: str, turn: int) -> State | None:
+        """Return the state after a turn; None if that turn is not kept."""
+        state = self._read(session_id, turn)
+        return state if state is not None and state.turn == turn else None
 
     def load(self, session_id: str) -> State | None:
         """Put a session's state together from its turns; raises StoreError for a damaged file."""
+        return self._read(session_id, LAST)
+
+    def _read(self, session_id: str, turn: int) -> State | None:
+        """Return the state after the last turn up to this one."""
         with self._lock:
             try:
                 rows = self._db.execute(
-                    "SELECT state, messages FROM turns WHERE session = ? ORDER BY turn", (session_id,)
+                    "SELECT state, messages FROM turns WHERE session = ? AND turn <= ? ORDER BY turn",
+                    (session_id, turn),
                 ).fetchall()
                 history = [m for row in rows for m in msgspec.json.decode(row[1], type=list[Message])]
                 if not rows:

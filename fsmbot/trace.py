@@ -22,6 +22,7 @@ import msgspec
 from fsmbot.errors import StoreError
 from fsmbot.events import Commanded, Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.observe import Observed
+from fsmbot.private import make_private
 
 log = logging.getLogger("fsmbot.trace")
 
@@ -38,7 +39,7 @@ class Trace:
         self._clock = Clock()
         try:
             number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            os.fchmod(number, 0o600)
+            make_private(number)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StoreError(f"the trace {path} cannot be written: {reason}") from error
