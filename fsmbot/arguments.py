@@ -62,7 +62,7 @@ def _add_graph(graph: argparse.ArgumentParser) -> None:
     )
     graph.add_argument("-o", "--out", metavar="FILE", type=Path, help="write to a file, such as flow.svg")
     graph.add_argument(
-        "--depth", metavar="N", type=int, help="open so many levels of subflows, 0 for none (default: all)"
+        "--depth", metavar="N", type=_count, help="open so many levels of subflows, 0 for none (default: all)"
     )
     marks = graph.add_mutually_exclusive_group()
     marks.add_argument(
@@ -73,6 +73,24 @@ def _add_graph(graph: argparse.ArgumentParser) -> None:
     )
     marks.add_argument("--coverage", action="store_true", help="mark what the flow's tests walk")
     graph.set_defaults(run=actions.graph)
+
+
+def _count(text: str) -> int:
+    """Read a whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _percent(text: str) -> float:
+    """Read a percentage."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 100")
+    return number
 
 
 def _add_observers(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +110,10 @@ def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "-k", dest="words", metavar="WORDS", default="", help="only tests whose name contains this"
     )
     test.add_argument(
-        "--min-coverage", metavar="PERCENT", type=float, help="fail where fewer nodes and routes are walked"
+        "--min-coverage",
+        metavar="PERCENT",
+        type=_percent,
+        help="fail where fewer nodes and routes are walked",
     )
     test.add_argument("--junit", metavar="FILE", type=Path, help="write the results as JUnit XML too")
     test.set_defaults(run=actions.test)

@@ -102,8 +102,8 @@ def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) ->
 
 
 def _message(line: str) -> str:
-    """Return the message in a line: two slashes stand for one where it would be a command."""
-    return line.strip()[1:] if _COMMAND.fullmatch(line.strip()[1:]) else line
+    """Return the message in a line: two slashes at its beginning stand for one."""
+    return line.lstrip()[1:] if line.lstrip().startswith("//") else line
 
 
 def _ended(session: Session) -> bool:

@@ -137,7 +137,10 @@ def setting_schema(annotation: Any) -> dict[str, Any]:
 
     schema = msgspec.json.schema(annotation, schema_hook=hook)
     definitions = schema.pop("$defs", {})
-    return _inlined(schema, definitions)  # type: ignore[no-any-return]
+    try:
+        return _inlined(schema, definitions)  # type: ignore[no-any-return]
+    except RecursionError:
+        raise TypeError("a type that holds itself") from None
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:

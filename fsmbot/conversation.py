@@ -197,6 +197,7 @@ class Chat:
         self.flow, self.resources = flow, resources
         if state is None:
             self._turns = ()
+            self._store.delete(self.session.id)  # it begins anew
         try:
             self.session = self._session(flow, state, self.session.id)
         except StateError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def shown(value: float | bool) -> str:
     """Return a number, true or false as a flow author writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(int(value)) if value == int(value) else str(value)
+    return str(int(value)) if isfinite(value) and value == int(value) else str(value)
 
 
 def options(annotation: Any, metas: tuple[Any, ...] = ()) -> list[tuple[Any, tuple[Any, ...]]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fsmbot.errors import HandlerError
-from fsmbot.events import Event, Failed
+from fsmbot.events import Ended, Event, Failed, Listening
 from fsmbot.limits import place, reason
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ class Observed:
     """One event of a session.
 
     seconds: how long the session worked on it; what the reader of the events does meanwhile does
-    not count. The seconds from Entered to Routed together are the node's time.
+    not count. The seconds from Entered to Routed together are the node's time. A turn that is taken
+    back (a failure without `on_error`, a store that fails, events that nobody reads to their end)
+    ends in a Failed event with the target "", which only observers see.
     """
 
     session: Session
@@ -62,11 +64,12 @@ def watched(
     source: Iterator[Event], session: Session, observers: Sequence[Observer]
 ) -> Generator[Event, None, None]:
     """Pass a session's events on, and tell the observers of each, and of a failure that ends the turn."""
-    events = timed(source)
+    events, node, rests = timed(source), session.state.node, False
     try:
         item = next(events, None)
         while item is not None:
             seen = Observed(session, *item)
+            node, rests = seen.event.node, isinstance(seen.event, (Listening, Ended))
             _tell(observers, seen)
             try:
                 yield seen.event
@@ -74,9 +77,19 @@ def watched(
                 item = events.throw(stop)
             else:
                 item = next(events, None)
-    except HandlerError as error:
-        _tell(observers, Observed(session, Failed(error.node, reason(error.__cause__ or error), ""), 0.0))
+    except BaseException as error:
+        if not rests:
+            _tell(observers, Observed(session, _broken_off(node, error), 0.0))
         raise
+
+
+def _broken_off(node: str, error: BaseException) -> Failed:
+    """Return what observers are told of a turn that is taken back."""
+    if isinstance(error, GeneratorExit):
+        return Failed(node, "Abandoned: nobody read the events to their end", "")
+    if isinstance(error, HandlerError):
+        return Failed(error.node, reason(error.__cause__ or error), "")
+    return Failed(node, reason(error), "")
 
 
 def _tell(observers: Sequence[Observer], seen: Observed) -> None:

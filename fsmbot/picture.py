@@ -12,7 +12,7 @@ from textwrap import shorten
 from typing import Literal, NamedTuple
 
 from fsmbot.contract import END
-from fsmbot.flow import Flow, Node, Place
+from fsmbot.flow import OTHERWISE, Flow, Node, Place
 from fsmbot.subflows import MAX_DEPTH
 
 Kind = Literal["start", "listens", "decides", "speaks", "subflow", "end"]
@@ -115,10 +115,12 @@ def _edges(flow: Flow, prefix: str, depth: int) -> Iterator[Edge]:
 
 
 def _routes(node: Node) -> Iterable[tuple[str, str]]:
-    """Return (outcome, target), and one route only where all outcomes share it as written."""
+    """Return (outcome, target) as written: one target for all outcomes, and `otherwise`, are one arrow."""
     if isinstance(node.next, str) and not (node.flow and node.flow.outcomes):
         return [("", node.next)]
-    return node.routes().items()
+    if isinstance(node.next, str) or node.flow is not None:
+        return node.routes().items()
+    return node.next.items()
 
 
 def _way_out(path: str, node: Node, outcome: str, depth: int) -> str:
@@ -132,10 +134,18 @@ def marked(picture: Picture, nodes: Collection[str], routes: Iterable[Route]) ->
     A route marks the arrow without an outcome as well, and one taken on failure the flow's own
     on_error where its node has none.
     """
-    taken = {Route(*route) for route in routes}
+    taken = defaultdict(list)
+    for route in {Route(*route) for route in routes}:
+        taken[route.target, route.failure].append(route)
     guarded = {edge.source for edge in picture.edges if edge.failure}
+    named = {(edge.source, edge.label) for edge in picture.edges}
     arrows = tuple(
-        replace(edge, mark=edge.target in nodes if edge.opens else _taken(edge, taken, guarded))
+        replace(
+            edge,
+            mark=edge.target in nodes
+            if edge.opens
+            else any(_is_along(route, edge, guarded, named) for route in taken[edge.target, edge.failure]),
+        )
         for edge in picture.edges
     )
     touched = {name for edge in arrows if edge.mark for name in (edge.source, edge.target)}
@@ -145,14 +155,16 @@ def marked(picture: Picture, nodes: Collection[str], routes: Iterable[Route]) ->
     return Picture(picture.title, shapes, arrows, _legend(shapes, arrows))
 
 
-def _taken(edge: Edge, routes: Iterable[Route], guarded: Collection[str]) -> bool:
-    """Return whether one of the routes went along this arrow; guarded: the nodes with an on_error."""
-    return any(
-        (route.target, route.failure) == (edge.target, edge.failure)
-        and (_begins(route, edge) or (_catches_all(edge) and route.source not in guarded))
-        and (edge.failure or edge.label in ("", route.outcome))
-        for route in routes
-    )
+def _is_along(route: Route, edge: Edge, guarded: Collection[str], named: Collection[tuple[str, str]]) -> bool:
+    """Return whether a route to the edge's target went along it.
+
+    guarded: the nodes with an on_error. named: the outcomes that have an arrow of their own.
+    """
+    if not (_begins(route, edge) or (_catches_all(edge) and route.source not in guarded)):
+        return False
+    if edge.failure or edge.label in ("", route.outcome):
+        return True
+    return edge.label == OTHERWISE and (route.source, route.outcome) not in named
 
 
 def _begins(route: Route, edge: Edge) -> bool:

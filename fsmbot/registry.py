@@ -203,6 +203,7 @@ def import_handlers(name: str) -> ModuleType:
     reason when that cannot be done, and then the default registry is as it was.
     """
     before = dict(default_registry.handlers), dict(default_registry.resources)
+    _forget(name)  # so that what an edit removed is gone
     try:
         return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
     except BaseException as error:  # the user's own module runs here, and may even call sys.exit
@@ -226,6 +227,14 @@ def _import_hint(error: BaseException) -> str:
 
 _imported: set[str] = set()
 """Modules that `import_handlers` imported by name."""
+
+
+def _forget(name: str) -> None:
+    """Take what a module registered out of the default registry."""
+    module = f"fsmbot_handlers_{Path(name).stem}" if name.endswith(".py") else name
+    for known in (default_registry.handlers, default_registry.resources):
+        for key in [key for key, entry in known.items() if entry.function.__module__ == module]:
+            del known[key]
 
 
 def _import_module(name: str) -> ModuleType:

@@ -11,6 +11,8 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from fsmbot.contract import END, Handler, Setting, setting_schema
 from fsmbot.flow import MAX_STEPS, OTHERWISE
 from fsmbot.limits import MAX_TIMEOUT, MAX_TIMES, MAX_WAIT
@@ -272,6 +274,13 @@ def _setting(setting: Setting) -> Schema:
     schema = setting_schema(setting.type)
     if setting.help:
         schema["description"] = setting.help
-    if isinstance(setting.default, (str, int, float, bool, list, dict)):
-        schema["default"] = setting.default
-    return schema
+    default = _plain(setting.default)
+    return schema if default is None else {**schema, "default": default}
+
+
+def _plain(default: Any) -> Any:
+    """Return a default as JSON has it, or None where it is none or JSON has nothing for it."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(default, enc_hook=str))
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return None

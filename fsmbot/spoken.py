@@ -7,6 +7,7 @@ only if it consists of these words and nothing else, so that none is swallowed b
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ def normal(text: str) -> str:
 
 def words_at(text: str) -> Iterator[tuple[int, str]]:
     """Yield the words of a text in small letters and without apostrophes, each with its place."""
-    for found in _WORD.finditer(text):
+    for found in _WORD.finditer(unicodedata.normalize("NFC", text)):
         yield found.start(), found[0].replace("'", "").replace("’", "").casefold()
 
 

@@ -22,9 +22,10 @@ def init(folder: Path) -> list[Path]:
 
     Raises StarterError, and then nothing was overwritten.
     """
+    folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StarterError(f"{folder} exists already and is not an empty folder; name another")
-    name = folder.absolute().name
+    name = folder.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = [_copy(file, folder, name) for file in sorted(TEMPLATE.iterdir()) if file.is_file()]

@@ -50,6 +50,8 @@ class Subflows:
             inner = [replace(p, source=p.source or found.source) for p in found.problems]
             count = "a mistake" if len(inner) == 1 else f"{len(inner)} mistakes"
             return None, [Problem(1, 1, f"flow '{name}' has {count}"), *inner]
+        if len(self._way) + found.depth > MAX_DEPTH + 1:
+            return None, [Problem(1, 1, f"flow '{name}' would make more than {MAX_DEPTH} flows deep")]
         return found, []
 
     def _refused(self, name: str, path: Path) -> str:

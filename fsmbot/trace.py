@@ -4,8 +4,8 @@
      "outcome": "medical", "target": "ask_doctor", "notes": {"score": 0.98}, "ms": 0.16, "node_ms": 0.17}
 
 Nothing that anybody said is in it, unless that is asked for: a text is told by its length, an error by
-its kind, and of what a handler noted only numbers and truth values are kept. The lines read back as
-events (`fsmbot.events.from_json`), so `fsmbot graph --path` can draw them.
+its kind, and of what fsmbot's own handlers noted only numbers and truth values are kept. The lines read
+back as events (`fsmbot.events.from_json`), so `fsmbot graph --path` can draw them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any
 import msgspec
 
 from fsmbot.errors import StoreError
-from fsmbot.events import Commanded, Ended, Entered, Event, Failed, Listening, Routed, Said
+from fsmbot.events import Commanded, Ended, Entered, Failed, Listening, Routed, Said
 from fsmbot.observe import Observed
 from fsmbot.private import make_private
+from fsmbot.spoken import RESTART
 
 log = logging.getLogger("fsmbot.trace")
 
@@ -36,7 +37,7 @@ class Trace:
 
     def __init__(self, path: str | Path, *, text: bool = False) -> None:
         self._text, self._failed = text, False
-        self._clock = Clock()
+        self._clock, self._numbers = Clock(), Numbers()
         try:
             number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             make_private(number)
@@ -62,33 +63,61 @@ class Trace:
     def _record(self, seen: Observed) -> dict[str, Any]:
         event = msgspec.to_builtins(seen.event, enc_hook=str)
         if not self._text:
-            event.update(_untold(seen.event))
+            event.update(_untold(seen))
         return {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "session": seen.session.id,
-            "turn": _turn(seen),
+            "turn": self._numbers.of(seen),
             **event,
             "ms": round(1000 * seen.seconds, 3),
             **self._clock.total(seen),
         }
 
 
-def _turn(seen: Observed) -> int:
-    """Return the number of the turn that an event belongs to; it is the state's once it is committed."""
-    state = seen.session.state
-    kept = isinstance(seen.event, (Listening, Ended, Commanded)) or state.status == "new"
-    return state.turn if kept else state.turn + 1
-
-
-def _untold(event: Event) -> dict[str, Any]:
+def _untold(seen: Observed) -> dict[str, Any]:
     """Return what stands in a trace in place of what was said."""
+    event = seen.event
     if isinstance(event, Said):
         return {"text": "", "characters": len(event.text)}
     if isinstance(event, Failed):
         return {"error": event.error.partition(":")[0]}
     if isinstance(event, Routed) and event.notes:
-        return {"notes": {k: v for k, v in event.notes.items() if isinstance(v, (bool, int, float))}}
+        return {"notes": _counted(seen, event)}
     return {}
+
+
+def _counted(seen: Observed, event: Routed) -> dict[str, Any]:
+    """Return the numbers that a handler of fsmbot's own noted; others may note words as their names."""
+    place = seen.session.flow.places.get(event.node)
+    own = place is not None and place.node.handler.function.__module__.startswith("fsmbot.")
+    return {
+        name: value
+        for name, value in event.notes.items()
+        if isinstance(value, (bool, int, float)) and (own or name == "retried")
+    }
+
+
+class Numbers:
+    """Tells the turn of each event; the session's own number is that of the last turn that was kept."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, int] = {}
+
+    def of(self, seen: Observed) -> int:
+        """Return the number of the turn that an event belongs to."""
+        name, state, event = seen.session.id, seen.session.state, seen.event
+        rests = isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target)
+        if isinstance(event, (Listening, Ended)):
+            number = state.turn
+        elif isinstance(event, Commanded):
+            number = 0 if event.command == RESTART else state.turn
+        else:
+            number = self._sessions.get(name, 0 if state.status == "new" else state.turn + 1)
+        if rests:
+            self._sessions.pop(name, None)
+        else:
+            self._sessions[name] = number
+        return number
 
 
 class Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -57,8 +58,8 @@ _EITHER = msgspec.Meta(
     extra_json_schema={"not": {"anyOf": [{"required": ["only", "from"]}, {"required": ["only", "to"]}]}}
 )
 
-Outcome = Annotated[str, msgspec.Meta(min_length=1)]
-"""The name of a case."""
+Outcome = Annotated[str, msgspec.Meta(min_length=1, pattern="^(?!(other|otherwise)$)")]
+"""The name of a case, which cannot be that of what fits none."""
 
 Case = Annotated[list[str | float], msgspec.Meta(min_length=1)] | Annotated[Condition, _EITHER]
 """Words, phrases and numbers, a range of numbers, or phrases that must be the whole message."""
@@ -85,8 +86,8 @@ def match(
     keep: the name under which what fitted is remembered: the number, or the word as it is listed.
     """
     said: Any = lookup(value, turn.memory) if value else turn.text
-    text = "" if said is None else shown(said)[:LONGEST]
-    words, numbers = list(words_at(text)), list(_numbers(text))
+    text = "" if said is None else unicodedata.normalize("NFC", shown(said)[:LONGEST])
+    words, numbers = _Words(text), list(_numbers(text))
     fits = [(*fit, name) for name, case in cases.items() for fit in _fits(case, words, numbers)]
     if not fits:
         return OTHER
@@ -96,14 +97,33 @@ def match(
     return outcome
 
 
-def _fits(
-    case: Case, words: list[tuple[int, str]], numbers: list[tuple[int, float]]
-) -> Iterator[tuple[int, int, str | float]]:
-    """Yield where a case fits: the characters before it, minus its length in words, and what fits."""
+class _Words:
+    """The words of a text, with the places where each stands."""
+
+    def __init__(self, text: str) -> None:
+        at = list(words_at(text))
+        self.starts, self.words = [start for start, _ in at], [word for _, word in at]
+        self._places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.words):
+            self._places.setdefault(word, []).append(place)
+
+    def find(self, phrase: list[str]) -> Iterator[int]:
+        """Yield the characters before each place where the phrase stands."""
+        for place in self._places.get(phrase[0], ()) if phrase else ():
+            if self.words[place : place + len(phrase)] == phrase:
+                yield self.starts[place]
+
+
+Fit = tuple[int, int, str | float]
+"""The characters before what fits, minus its length in words, and what fits."""
+
+
+def _fits(case: Case, words: _Words, numbers: list[tuple[int, float]]) -> Iterator[Fit]:
+    """Yield where a case fits."""
     if isinstance(case, Condition) and case.only is not msgspec.UNSET:
-        said = [word for _, word in words]
+        said = words.words
         yield from (
-            (words[0][0], -len(said), item) for item in case.only if said and normal(item).split() == said
+            (words.starts[0], -len(said), item) for item in case.only if said and normal(item).split() == said
         )
     elif isinstance(case, Condition):
         yield from ((place, -1, number) for place, number in numbers if case.holds(number))
@@ -111,16 +131,12 @@ def _fits(
         yield from _listed(case, words, numbers)
 
 
-def _listed(
-    case: list[str | float], words: list[tuple[int, str]], numbers: list[tuple[int, float]]
-) -> Iterator[tuple[int, int, str | float]]:
-    """Yield where words, phrases and numbers of a list fit, as `_fits` does."""
+def _listed(case: list[str | float], words: _Words, numbers: list[tuple[int, float]]) -> Iterator[Fit]:
+    """Yield where words, phrases and numbers of a list fit."""
     for item in case:
         if isinstance(item, str):
             phrase = normal(item).split()
-            for start in range(len(words) - len(phrase) + 1):
-                if phrase and [word for _, word in words[start : start + len(phrase)]] == phrase:
-                    yield words[start][0], -len(phrase), item
+            yield from ((start, -len(phrase), item) for start in words.find(phrase))
         else:
             yield from ((place, -1, number) for place, number in numbers if number == item)
 

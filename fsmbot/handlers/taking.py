@@ -14,7 +14,7 @@ from fsmbot.turn import Turn
 LETTERS = 20
 """Characters that a word may have, on average, before a text counts as long."""
 
-MARKS = " \t\r\n.,;:!?…\"'“”‘’«»¡¿。、！？"
+MARKS = " \t\r\n.,;:!?…\"'“”‘’«»¡¿。、！？()[]{}<>*_~`-–—/\\|"
 """What is left out at both ends of what is remembered."""
 
 

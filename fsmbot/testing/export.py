@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from fsmbot.errors import StateError, StoreError
+from fsmbot.events import Entered, Event
 from fsmbot.explain import markdown
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
@@ -57,8 +59,15 @@ def _test_file(turns: Sequence[StoredTurn], options: Namespace) -> str:
     flow = _flow(options)
     if flow is not None and turns[-1].state.flow != flow.fingerprint:
         print(safe(f"note: {flow.source} is not as it was when this session ran"), file=sys.stderr)
-    played = [Played(turn.user, tuple(turn.events), turn.state.memory) for turn in turns]
+    played = [Played(turn.user, _own_events(turn), turn.state.memory) for turn in turns]
     return record([played], flow, options.out)
+
+
+def _own_events(turn: StoredTurn) -> tuple[Event, ...]:
+    """Return a turn's events without those of the command that began the conversation anew."""
+    if turn.user is not None:
+        return tuple(turn.events)
+    return tuple(itertools.dropwhile(lambda event: not isinstance(event, Entered), turn.events))
 
 
 def _flow(options: Namespace) -> Flow | None:

@@ -99,8 +99,13 @@ def _import_handlers(config: pytest.Config) -> None:
     """Import the configured handlers, once; raises RegistrationError for one that cannot be."""
     if config.stash.get(_IMPORTED, False):
         return
+    import sys
+
     from fsmbot.registry import import_handlers
 
+    root = str(config.rootpath)
+    if root not in sys.path:
+        sys.path.insert(0, root)
     for name in config.getini("fsmbot_handlers"):
         import_handlers(str(config.rootpath / name) if name.endswith(".py") else name)
     config.stash[_IMPORTED] = True

@@ -105,7 +105,7 @@ class _Talk:
             if opening.error:
                 return [Miss(step.line, step.column, "the opening failed", "opening words", opening.error)]
             state = self._session.state
-        if state.status == "ended":
+        if state.status == "ended" and self._session.flow.spoken(step.user or "") is None:
             seen = f"it has ended at {state.node}"
             return [Miss(step.line, step.column, "user", "a conversation that goes on", seen)]
         return judge(step, self._turn(step.user))

@@ -82,4 +82,4 @@ def _stubbed_node(node: Node, stub: NodeStub) -> Node:
     changed: dict[str, Any] = {"function": play, "streams": True, "resources": (), "settings": {}}
     changed |= {"outcomes": node.outcomes, "outcomes_of": ""}
     handler = dataclasses.replace(node.handler, **changed)
-    return dataclasses.replace(node, handler=handler, settings={}, flow=None)
+    return dataclasses.replace(node, handler=handler, settings={}, flow=None, timeout=None, retry=None)
