@@ -134,7 +134,7 @@ def test_a_trace_tells_events_and_times(flow: Flow, tmp_path: Path) -> None:
     assert [line["turn"] for line in lines if line["event"] == "listening"] == [0, 1]
     slow = next(line for line in lines if line["event"] == "routed" and line["node"] == "slow")
     assert 30 <= slow["node_ms"] < 300
-    assert (slow["turn"], slow["notes"]) == (1, {"score": 0.5, "found": True})
+    assert (slow["turn"], slow["notes"]) == (1, {})
     rests = [line for line in lines if "turn_ms" in line]
     assert [line["event"] for line in rests] == ["listening", "listening", "failed"]
     assert rests[1]["turn_ms"] >= slow["node_ms"]
@@ -147,6 +147,44 @@ def test_a_trace_holds_nothing_that_was_said(flow: Flow, tmp_path: Path) -> None
     said = next(line for line in lines if line["event"] == "said" and line["node"] == "slow")
     assert (said["text"], said["characters"]) == ("", len(f"You said hello {CANARY}"))
     assert lines[-1]["error"] == "ValueError"
+
+
+def test_a_trace_keeps_the_numbers_that_built_in_handlers_note(tmp_path: Path) -> None:
+    """The score of check_medical, and not the words that led to it; handlers of one's own might note
+    words as names."""
+    trace = Trace(tmp_path / "t.jsonl")
+    text = "start: ask_user\nnodes:\n  ask_user: {next: check_medical}\n  check_medical: {next: ask_user}\n"
+    session = Session(parse_flow(text), observers=[trace])
+    session.say("my head hurts")
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    (notes,) = [line["notes"] for line in lines if line.get("notes")]
+    assert notes.keys() == {"score"}
+
+
+def test_the_lines_of_a_trace_are_numbered_by_their_turns(flow: Flow, tmp_path: Path) -> None:
+    """A command belongs to the turn in which it is given; after a restart the count begins anew."""
+    trace = Trace(tmp_path / "t.jsonl")
+    session = Session(flow, observers=[trace])
+    session.say("hello")
+    list(session.obey("repeat"))
+    list(session.obey("restart"))
+    session.say("hello")
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    numbers = [line["turn"] for line in lines]
+    changes = [n for n, before in zip(numbers, [None, *numbers], strict=False) if n != before]
+    assert changes == [0, 1, 0, 1]
+
+
+def test_a_turn_that_is_taken_back_is_told_to_observers(flow: Flow) -> None:
+    """Abandoned, or not stored: the observer hears that the turn came to nothing, the reader does not."""
+    seen: list[Event] = []
+    session = Session(flow, observers=[lambda one: seen.append(one.event)])
+    list(session.start())
+    events: Any = session.send("hello")
+    next(events)
+    events.close()
+    assert seen[-1] == Failed("ask_user", "Abandoned: nobody read the events to their end", "")
+    assert len(spans_of(flow, ["fail", "hello"])) == len(spans_of(flow, ["hello"])) + 3
 
 
 def test_a_trace_with_text_holds_what_was_said(flow: Flow, tmp_path: Path) -> None:
@@ -163,6 +201,14 @@ def test_a_trace_is_private_and_appended_to(flow: Flow, tmp_path: Path) -> None:
     first = len(traced(flow, path, text=False))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(traced(flow, path, text=False)) == 2 * first
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs a device")
+def test_a_device_keeps_its_rights() -> None:
+    """`--trace /dev/null` takes it from nobody."""
+    before = Path("/dev/null").stat().st_mode
+    Trace("/dev/null").close()
+    assert Path("/dev/null").stat().st_mode == before
 
 
 def test_a_trace_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fsmbot.turn import Turn
 
 MEMORY: dict[str, Any] = {
     "name": "Ada", "age": 36, "half": 2.5, "yes": True, "list": ["a", 1], "intake": {"name": "Bob"},
-    "trap": "{name}",
+    "trap": "{name}", "big": 1234567.5, "first-name": "Bo",
 }  # fmt: skip
 
 
@@ -26,6 +26,7 @@ MEMORY: dict[str, Any] = {
     [
         ("Hello {name}, {age}!", "Hello Ada, 36!"),
         ("{intake/name} {half} {yes} {list}", "Bob 2.5 yes a, 1"),
+        ("{big} {first-name}", "1234567.5 Bo"),
         ("{nobody} stays", "{nobody} stays"),
         ("{intake/nobody} {name/x}", "{intake/nobody} {name/x}"),
         ("{{name}} are braces", "{name} are braces"),

@@ -191,3 +191,51 @@ def test_one_file_may_be_imported_under_two_names(tmp_path: Path, monkeypatch: p
     import_handlers(str(tmp_path / "own_nodes.py"))
     import_handlers("own_nodes")
     assert default_registry.handlers["own_node"].function is sys.modules["own_nodes"].own_node
+
+
+def test_a_handler_that_an_edit_removed_is_gone(tmp_path: Path) -> None:
+    """Importing a file again takes back what it registered before."""
+    path = tmp_path / "shrinking.py"
+    both = "from fsmbot import Turn, handler\n@handler\ndef stays(turn: Turn) -> None: ...\n"
+    path.write_text(both + "@handler\ndef goes(turn: Turn) -> None: ...\n")
+    import_handlers(str(path))
+    assert "goes" in default_registry.handlers
+    path.write_text(both)
+    import_handlers(str(path))
+    assert "stays" in default_registry.handlers
+    assert "goes" not in default_registry.handlers
+
+
+def test_a_default_must_be_of_its_type() -> None:
+    """Else a flow that leaves the setting out would fail where one that gives it does not."""
+
+    def count(turn: Turn, *, least: int = "three") -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(
+        RegistrationError, match="the default of setting `least = 'three'` is not of its type"
+    ):
+        Registry().handler(count)
+
+
+def test_a_slow_resource_holds_up_no_other() -> None:
+    """Each is built behind a lock of its own."""
+    registry, release = Registry(), threading.Event()
+
+    @registry.resource
+    def slow() -> str:
+        release.wait(30)
+        return "slow"
+
+    @registry.resource
+    def quick() -> str:
+        return "quick"
+
+    resources = Resources(registry)
+    thread = threading.Thread(target=resources.__getitem__, args=("slow",))
+    thread.start()
+    try:
+        assert resources["quick"] == "quick"
+    finally:
+        release.set()
+        thread.join()
+    assert resources["slow"] == "slow"

@@ -410,3 +410,98 @@ def test_text_is_yielded_not_returned() -> None:
     talk = parse_flow("start: hello\nnodes:\n  hello: {next: end}", registry=own)
     with pytest.raises(HandlerError, match="write `yield` instead of `return`"):
         list(Session(talk).start())
+
+
+MENDED = FAILS.format(error="on_error: sorry, ", sorry=SORRY)
+
+
+def test_what_a_failing_handler_remembered_is_forgotten() -> None:
+    """The node that takes over finds the memory of before, were it JSON or not."""
+    session = Session(flow(MENDED), state=State(memory={"name": "Ada"}))
+    session.say("x")
+    assert session.state.memory == {"name": "Ada"}
+    nodes = "  ask: {next: odd_memory}\n  odd_memory: {kind: object, on_error: say, next: end}\n"
+    odd = flow(nodes + "  say: {next: end}\n")
+    session = Session(odd)
+    assert session.say("x") == "kept\nok"
+    assert session.state.memory == {}
+
+
+def test_memory_stays_a_dict() -> None:
+    """A handler that puts something else in its place has failed."""
+    own = Registry({"ask": registry.handlers["ask"]})
+
+    @own.handler
+    def rebind(turn: Turn) -> None:
+        turn.memory = [1]  # type: ignore[assignment]
+
+    session = Session(
+        parse_flow("start: ask\nnodes:\n  ask: {next: rebind}\n  rebind: {next: end}\n", registry=own)
+    )
+    with pytest.raises(HandlerError, match=r"memory must stay a dict, and a handler made it \[1\]"):
+        session.say("x")
+
+
+def test_a_stopped_answer_leaves_no_notes_behind() -> None:
+    """What the stopped node noted is its own, and not the next node's."""
+    own = Registry(dict(registry.handlers))
+
+    @own.handler
+    def noting(turn: Turn) -> Iterator[str]:
+        turn.notes["mine"] = 1
+        yield "Well, "
+        yield "no"
+
+    session = Session(
+        parse_flow(
+            "start: ask\nnodes:\n  ask: {next: noting}\n  noting: {next: count}\n  count: {next: end}\n",
+            registry=own,
+        )
+    )
+    list(session.start())
+    events: Any = session.send("x")
+    for event in events:
+        if type(event) is Said:
+            break
+    rest = [events.throw(KeyboardInterrupt()), *events]
+    assert rest[0] == Routed("noting", "", "count", {"mine": 1}, stopped=True)
+    assert all(event.notes == {} for event in rest[1:] if type(event) is Routed)
+
+
+def test_an_outcome_that_is_no_text_is_an_outcome_error() -> None:
+    """Also one that could not even be looked up."""
+    own = Registry({"ask": registry.handlers["ask"]})
+
+    @own.handler
+    def lists(turn: Turn) -> Literal["a"]:
+        return ["a"]  # type: ignore[return-value]
+
+    session = Session(
+        parse_flow("start: ask\nnodes:\n  ask: {next: lists}\n  lists: {next: end}\n", registry=own)
+    )
+    with pytest.raises(OutcomeError, match=r"the handler returned \['a'\]"):
+        session.say("x")
+
+
+def test_a_session_does_not_begin_over_one_that_is_stored() -> None:
+    """A name that is taken is refused, and what is stored stays."""
+    store = MemoryStore()
+    Session(LOOP, store=store, session_id="ada").say("one")
+    kept = store.load("ada")
+    with pytest.raises(StateError, match="the store has a session 'ada' already; resume it"):
+        Session(LOOP, store=store, session_id="ada").start()
+    assert store.load("ada") == kept
+
+
+def test_going_back_stops_where_the_flow_has_lost_the_node() -> None:
+    """After an edit there may be nothing to return to; the session then stays where it is."""
+    store = MemoryStore()
+    text = "  {first}: {{handler: ask, next: second}}\n  second: {{handler: ask, next: {first}}}\n"
+    session = Session(flow(text.format(first="one"), start="one"), store=store, session_id="a")
+    session.say("x")
+    edited = Session(
+        flow(text.format(first="other"), start="other"), state=session.state, store=store, session_id="a"
+    )
+    assert not edited.back()
+    assert edited.state == session.state == store.load("a")
+    assert edited.say("y") == "Yes?"

@@ -8,11 +8,12 @@ import pytest
 
 from fsmbot.channels import run_plain
 from fsmbot.conversation import Chat
-from fsmbot.errors import StateError
+from fsmbot.errors import FlowError, StateError
 from fsmbot.events import Commanded, Ended, Listening, Said
 from fsmbot.loader import parse_flow
 from fsmbot.session import Session
 from fsmbot.stores import MemoryStore
+from fsmbot.turn import State
 
 FLOW = parse_flow("""\
 start: ask_name
@@ -214,3 +215,22 @@ def test_a_command_leaves_an_ended_chat_ended() -> None:
     for text in ("Ada", "36"):
         list(chat.send(text))
     assert list(chat.send("pardon"))[-1] == Ended("thank")
+
+
+def test_restart_keeps_what_the_program_brought() -> None:
+    """The memory with which the session was made is there again, and nothing else."""
+    session = Session(FLOW, state=State(memory={"customer": "C-1"}))
+    session.say("Ada")
+    session.say("start over")
+    assert session.state.memory == {"customer": "C-1", "name": "friend"}
+
+
+def test_what_a_command_says_is_filled() -> None:
+    """As every text of a flow; a name that nothing remembers is a mistake there, too."""
+    text = "start: ask_user\ncommands: {help: {words: [what], say: 'I can help, {name}.'}}\n"
+    text += "memory: {name: Ada}\nnodes:\n  ask_user: {next: end}\n"
+    assert Session(parse_flow(text)).say("what?") == "I can help, Ada."
+    with pytest.raises(
+        FlowError, match=r"2:39: command 'help': nothing in this flow remembers '\{nmae\}'; did you"
+    ):
+        parse_flow(text.replace("{name}", "{nmae}"))

@@ -278,3 +278,40 @@ def test_settings_of_resources_come_from_the_outer_flow_first(write: Any, tmp_pa
     flow = write(outer=outer, inner=inner)
     assert flow.resources["doctor"]["adapter"] == tmp_path / "yours"
     assert flow.resources["vectors"]["path"] == tmp_path / "mine"
+
+
+def test_a_failing_error_node_is_taken_over_from_outside(write: Any) -> None:
+    """The flow's own on_error cannot take over its own failure; that of the flow around can."""
+    inner = "start: fail\non_error: fail\nnodes:\n  fail: {next: end}\n"
+    outer = "start: in\non_error: rescue\nnodes:\n  in: {flow: inner.yaml, next: end}\n"
+    outer += "  rescue: {handler: say, text: Here I am, next: end}\n"
+    events = list(Session(write(failing(), outer=outer, inner=inner)).start())
+    assert Failed("in/fail", "ValueError: break", "rescue") in events
+    assert Said("rescue", "Here I am") in events
+
+
+def test_a_form_may_be_tried_again_after_a_failure(write: Any) -> None:
+    """`on_error` of a node that runs a listening flow is no silent loop."""
+    outer = "start: form\nnodes:\n  form: {flow: intake.yaml, next: end, on_error: sorry}\n"
+    outer += "  sorry: {handler: say, text: Once more, next: form}\n"
+    assert "sorry" in write(outer=outer, intake=INTAKE).nodes
+
+
+def test_max_steps_counts_nodes_and_no_doors(write: Any) -> None:
+    """Going into a flow and out of it is no visit."""
+    outer = "start: a\nmax_steps: 2\nnodes:\n  a: {flow: hello.yaml, next: b}\n"
+    outer += "  b: {handler: say, text: B, next: end}\n"
+    flow = write(outer=outer, hello="start: say\nnodes:\n  say: {text: Hello, next: end}\n")
+    assert isinstance(list(Session(flow).start())[-1], Ended)
+
+
+def test_the_depth_does_not_depend_on_the_order(write: Any) -> None:
+    """A flow that was read already, for a place where it fits, is still too deep elsewhere."""
+    chain = {f"c{i}": LOOP.replace("b.yaml", f"c{i + 1}.yaml") for i in range(1, 8)}
+    chain["c8"] = "start: say\nnodes:\n  say: {text: Deep, next: end}\n"
+    chain["w1"] = LOOP.replace("b.yaml", "c1.yaml")
+    first, second = "x: {flow: c1.yaml, next: y}", "y: {flow: w1.yaml, next: end}"
+    both = f"start: x\nnodes:\n  {first}\n  {second}\n"
+    turned = f"start: y\nnodes:\n  {second.replace('end', 'x')}\n  {first.replace('next: y', 'next: end')}\n"
+    assert "more than 8 flows deep" in "\n".join(problems(write, outer=both, **chain))
+    assert "more than 8 flows deep" in "\n".join(problems(write, outer=turned, **chain))

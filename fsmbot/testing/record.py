@@ -127,13 +127,19 @@ def _answer(visit: Visit) -> Any:
 
 
 def _failing_nodes(talk: Talk, flow: Flow | None) -> dict[str, Any]:
-    """Return stubs for the nodes that failed whenever they were visited, as they may not fail again."""
+    """Return stubs for the nodes that failed whenever they were visited, as they may not fail again.
+
+    A stub fails in one way, so a node that failed in several gets none.
+    """
     visits: dict[str, list[Visit]] = {}
     for turn in talk:
         for visit in turn.walk():
             if not _asked_doctor(visit, flow):
                 visits.setdefault(visit.node, []).append(visit)
-    return {name: _failing(found[-1]) for name, found in visits.items() if all(map(_has_failed, found))}
+    failing = {
+        name: list(map(_failing, found)) for name, found in visits.items() if all(map(_has_failed, found))
+    }
+    return {name: ways[0] for name, ways in failing.items() if all(way == ways[0] for way in ways)}
 
 
 def _has_failed(visit: Visit) -> bool:

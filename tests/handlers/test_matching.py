@@ -39,6 +39,17 @@ def test_whole_words_and_phrases_fit(text: str, outcome: str) -> None:
     assert match(Turn(text), cases=ANSWERS) == outcome
 
 
+def test_accents_match_however_they_are_written() -> None:
+    """A letter with its accent apart is the same letter."""
+    assert match(Turn("cafe\u0301"), cases={"drink": ["caf\u00e9"]}) == "drink"
+
+
+@pytest.mark.parametrize("name", ["other", "otherwise"])
+def test_a_case_cannot_be_called_other(name: str) -> None:
+    """That is the outcome when none fits."""
+    assert "setting 'cases'" in mistakes(f"{{{name}: [x]}}")
+
+
 def test_the_longer_phrase_wins_where_both_begin() -> None:
     """ "not sure" is a case of its own beside "not"."""
     cases: Any = {"no": ["not"], "unsure": ["not sure"]}

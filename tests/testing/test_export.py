@@ -114,3 +114,21 @@ def test_without_as_test_it_is_markdown(store: str, capsys: pytest.CaptureFixtur
     assert main(["sessions", "export", "ada", "--store", store]) == 0
     out = capsys.readouterr().out
     assert out.startswith("# Conversation with ada\n\n**Bot**\n\n> What would you like to ask?\n\n**You**\n")
+
+
+def test_a_session_that_was_restarted_becomes_a_test_that_passes(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the command said belongs to no turn of the conversation that it began."""
+    Path("talk.yaml").write_text(
+        "start: ask_user\ncommands: {restart: {words: [start over], say: From the beginning.}}\n"
+        "nodes:\n  ask_user: {remember: it, next: say}\n  say: {text: 'You said {it}', next: ask_user}\n"
+    )
+    opened = SQLiteStore(store)
+    session = Session(load_flow("talk.yaml"), store=opened, session_id="cy")
+    for text in ("one", "start over", "two"):
+        session.say(text)
+    opened.close()
+    assert main(["sessions", "export", "cy", "--store", store, "--as-test", "-o", "talk.test.yaml"]) == 0
+    assert "From the beginning" not in Path("talk.test.yaml").read_text()
+    assert main(["test", "talk.yaml"]) == 0, capsys.readouterr().out
