@@ -10,7 +10,6 @@ import contextvars
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +54,8 @@ def reason(error: BaseException) -> str:
 
 def place(error: BaseException) -> str:
     """Return " (file:line)" of where an error was raised, if that is known."""
+    import traceback  # 4 ms that only a failure need spend
+
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 

@@ -15,7 +15,6 @@ import importlib
 import importlib.util
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,6 +218,8 @@ def _import_hint(error: BaseException) -> str:
     """Return where in the user's module it went wrong, or what can be given where there is no module."""
     if isinstance(error, ModuleNotFoundError):
         return "; give a module name as for `import`, or the path of a .py file"
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) or not frames:
         return ""
