@@ -14,10 +14,10 @@ from fsmbot.errors import DrawingError, FlowError, FsmbotError, RegistrationErro
 from fsmbot.text import safe
 
 if TYPE_CHECKING:
+    from fsmbot.drawing.visits import Visits
     from fsmbot.flow import Flow
     from fsmbot.observe import Observer
     from fsmbot.registry import Registry
-    from fsmbot.visits import Visits
 
 WRONG = 2
 """The exit code for a wrong command line or file."""
@@ -138,8 +138,8 @@ def _checked(options: argparse.Namespace, path: Path) -> str:
 
 def graph(options: argparse.Namespace) -> int:
     """Draw a flow, with the way of a conversation where one is named."""
-    from fsmbot.drawing import drawn, form_of
-    from fsmbot.picture import marked, picture
+    from fsmbot.drawing.picture import marked, picture
+    from fsmbot.drawing.render import drawn, form_of
 
     form = options.format or form_of(options.out)
     if form == "png" and options.out is None and sys.stdout.isatty():
@@ -155,7 +155,7 @@ def graph(options: argparse.Namespace) -> int:
 
 def _visits(options: argparse.Namespace, known: list[str]) -> Visits | None:
     """Return what is to be marked: the way of a conversation, or what the flow's tests walk."""
-    from fsmbot.visits import read_visits, visits
+    from fsmbot.drawing.visits import read_visits, visits
 
     if options.path is not None:
         return read_visits(options.path, known)

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from fsmbot.contract import OTHER, Handler, Setting
-from fsmbot.expected import expected
+from fsmbot.flowfile.expected import expected
 from fsmbot.registry import Registry
 
 WIDTH = 110

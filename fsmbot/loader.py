@@ -11,20 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fsmbot.checks import check_flow
+from fsmbot.checks.graph import check_flow
+from fsmbot.checks.mistakes import Mistake
 from fsmbot.contract import END
 from fsmbot.errors import FlowError, Problem
-from fsmbot.fields import Fields
 from fsmbot.flow import MAX_STEPS, Flow, Node
-from fsmbot.misplaced import lift_nodes, nest, nest_nodes, outline_inside
-from fsmbot.mistakes import Mistake
+from fsmbot.flowfile.fields import Fields
+from fsmbot.flowfile.misplaced import lift_nodes, nest, nest_nodes, outline_inside
+from fsmbot.flowfile.nodes import NodeReader
+from fsmbot.flowfile.settings import convert_settings, describe, settle_keys
+from fsmbot.flowfile.subflows import Subflows
+from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 from fsmbot.nearby import suggest
-from fsmbot.nodes import NodeReader
 from fsmbot.registry import Registry, load_builtins
-from fsmbot.settings import convert_settings, describe, settle_keys
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
-from fsmbot.subflows import Subflows
-from fsmbot.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 
 TOP_KEYS = (
     "name",

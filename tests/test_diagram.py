@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fsmbot.diagram import dot, edges, mermaid
+from fsmbot.drawing.diagram import dot, edges, mermaid
+from fsmbot.drawing.picture import Edge, Picture, Route, Shape, marked, picture
+from fsmbot.drawing.visits import visits
 from fsmbot.flow import Flow
 from fsmbot.loader import parse_flow
-from fsmbot.picture import Edge, Picture, Route, Shape, marked, picture
 from fsmbot.session import Session
-from fsmbot.visits import visits
 
 FLOW = parse_flow("""\
 name: demo

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fsmbot.diagram import edges
 from fsmbot.doctor.fakes import FakeDoctor
+from fsmbot.drawing.diagram import edges
 from fsmbot.events import Ended, Entered, Listening
 from fsmbot.flow import Flow
 from fsmbot.handlers.doctor import DISCLAIMER

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 import pytest
 
 from fsmbot.cli import main
-from fsmbot.diagram import dot
-from fsmbot.drawing import draw, drawn, form_of
+from fsmbot.drawing.diagram import dot
+from fsmbot.drawing.picture import Edge, Picture, Route, Shape, marked, picture
+from fsmbot.drawing.render import draw, drawn, form_of
+from fsmbot.drawing.visits import visits
 from fsmbot.errors import DrawingError, MissingExtra
 from fsmbot.events import Entered, Failed, Listening, Routed, to_json
 from fsmbot.loader import load_flow
-from fsmbot.picture import Edge, Picture, Route, Shape, marked, picture
-from fsmbot.visits import visits
 
 ROOT = Path(__file__).parent.parent
 FLOW = str(ROOT / "flows" / "doctor.yaml")

@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from fsmbot.diagram import mermaid
-from fsmbot.drawing import drawn
+from fsmbot.drawing.diagram import mermaid
+from fsmbot.drawing.picture import picture
+from fsmbot.drawing.render import drawn
 from fsmbot.errors import FlowError
 from fsmbot.loader import load_flow, parse_flow
-from fsmbot.picture import picture
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

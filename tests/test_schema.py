@@ -16,18 +16,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsmbot.checks import check_outcomes
+from fsmbot.checks.graph import check_outcomes
+from fsmbot.checks.mistakes import Doubt, Mistake
 from fsmbot.contract import END, Handler, Setting, bare
 from fsmbot.errors import FlowError, Problem
-from fsmbot.expected import fields_of, options
 from fsmbot.flow import OTHERWISE, Flow
+from fsmbot.flowfile.expected import fields_of, options
+from fsmbot.flowfile.nodes import FLOW_KEYS, NODE_KEYS
+from fsmbot.flowfile.subflows import misnamed
 from fsmbot.loader import TOP_KEYS, parse_flow
-from fsmbot.mistakes import Doubt, Mistake
-from fsmbot.nodes import FLOW_KEYS, NODE_KEYS
 from fsmbot.registry import load_builtins
 from fsmbot.schema import flow_schema
 from fsmbot.spoken import COMMANDS, HELP
-from fsmbot.subflows import misnamed
 
 REGISTRY = load_builtins()
 SCHEMA = flow_schema(REGISTRY)
@@ -302,7 +302,7 @@ BEYOND = ("no more than 'to'", "already")
 def refusals(text: str) -> list[str]:
     """Return what the loader has against a file, but for the graph and the files that it names."""
     graph = patch("fsmbot.loader.check_flow", only_what_a_schema_can_say)
-    files = patch("fsmbot.subflows.Subflows.load", any_file)
+    files = patch("fsmbot.flowfile.subflows.Subflows.load", any_file)
     with graph, files, patch.object(Path, "exists", return_value=True):
         try:
             parse_flow(text)

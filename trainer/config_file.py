@@ -14,9 +14,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from fsmbot.errors import ConfigError, Problem, listed
+from fsmbot.flowfile.settings import describe, misfits
+from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree
 from fsmbot.nearby import suggest
-from fsmbot.settings import describe, misfits
-from fsmbot.yamltree import MAX_BYTES, Tree, read_tree
 from trainer.config import Config
 
 T = TypeVar("T")

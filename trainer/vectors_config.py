@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from fsmbot.errors import ConfigError, listed
-from fsmbot.yamltree import read_tree
+from fsmbot.flowfile.yamltree import read_tree
 from trainer.corpora import Corpus
 from trainer.pretrained import Pretrained
 

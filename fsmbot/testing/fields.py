@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fsmbot.errors import Problem
+from fsmbot.flowfile.settings import describe
+from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import suggest
-from fsmbot.settings import describe
-from fsmbot.yamltree import Tree
 
 
 @dataclass

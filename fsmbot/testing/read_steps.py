@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fsmbot.flow import Flow, Node
+from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import suggest
 from fsmbot.testing.fields import Fields
 from fsmbot.testing.read_stubs import check_outcome
 from fsmbot.testing.script import KINDS, Check, Step
-from fsmbot.yamltree import Tree
 
 STEP_KEYS = ("user", *KINDS)
 

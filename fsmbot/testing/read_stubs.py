@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fsmbot.flow import Flow, Node
+from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import suggest
 from fsmbot.testing.fields import Fields
 from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Stubs
-from fsmbot.yamltree import Tree
 
 DOCTOR = "doctor"
 """The resource that can be stubbed."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flow import Flow
+from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 from fsmbot.loader import load_flow
 from fsmbot.registry import Registry
 from fsmbot.testing.fields import Fields
 from fsmbot.testing.read_steps import StepReader
 from fsmbot.testing.read_stubs import read_stubs
 from fsmbot.testing.script import SUFFIX, Case, Script, Stubs
-from fsmbot.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 
 TOP_KEYS = ("flow", "stub", "tests")
 CASE_KEYS = ("stub", "memory", "talk")

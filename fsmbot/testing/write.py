@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fsmbot.flowfile.yamltree import read_tree
 from fsmbot.text import safe
-from fsmbot.yamltree import read_tree
 
 _WIDE = 1_000_000
 """Columns before a line is broken: none is."""

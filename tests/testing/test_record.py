@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fsmbot.doctor.fakes import BrokenDoctor, FakeDoctor
 from fsmbot.errors import FsmbotError
 from fsmbot.flow import Flow
+from fsmbot.flowfile.yamltree import read_tree
 from fsmbot.loader import load_flow, parse_flow
 from fsmbot.played import Played, committed
 from fsmbot.registry import Registry, load_builtins
@@ -25,7 +26,6 @@ from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Script
 from fsmbot.testing.write import readable, to_yaml
 from fsmbot.text import safe
 from fsmbot.turn import Turn
-from fsmbot.yamltree import read_tree
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = load_flow(ROOT / "flows" / "doctor.yaml")

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from fsmbot.contract import Setting, bare, convert
-from fsmbot.expected import expected, fields_of, mend, options, shown
+from fsmbot.flowfile.expected import expected, fields_of, mend, options, shown
+from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import nearest, suggest
-from fsmbot.yamltree import Tree
 
 __all__ = ["convert_settings", "describe", "misfits", "settle_keys", "suggest", "unknown_key"]
 

@@ -11,7 +11,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from fsmbot.picture import Edge, Picture, Shape, blocks, ids_of
+from fsmbot.drawing.picture import Edge, Picture, Shape, blocks, ids_of
 from fsmbot.text import safe_line
 
 GREEN, RED = "#2e7d32", "#c62828"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fsmbot.checks.mistakes import Doubt
 from fsmbot.contract import END, RESERVED_KEYS, Handler, bare
 from fsmbot.errors import Problem
-from fsmbot.fields import Fields
 from fsmbot.flow import OTHERWISE, Flow, Node
+from fsmbot.flowfile.fields import Fields
+from fsmbot.flowfile.misplaced import nest
+from fsmbot.flowfile.settings import convert_settings, instead, settle_keys
+from fsmbot.flowfile.subflows import Subflows
+from fsmbot.flowfile.yamltree import Tree
 from fsmbot.limits import MAX_TIMEOUT, MAX_TIMES, MAX_WAIT, Retry
-from fsmbot.misplaced import nest
-from fsmbot.mistakes import Doubt
 from fsmbot.nearby import nearest, suggest
 from fsmbot.registry import Registry, load_plugins
-from fsmbot.settings import convert_settings, instead, settle_keys
-from fsmbot.subflows import Subflows
-from fsmbot.yamltree import Tree
 
 NODE_KEYS = ("handler", "next", "on_error", "timeout", "retry", "remember", "description")
 """The reserved keys of a node that calls a handler."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flow import Flow
+from fsmbot.flowfile.yamltree import MAX_BYTES
 from fsmbot.nearby import suggest
-from fsmbot.yamltree import MAX_BYTES
 
 MAX_DEPTH = 8
 """How many flows may run inside one another."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from fsmbot.contract import RESERVED_KEYS
-from fsmbot.settings import Note
-from fsmbot.yamltree import Tree
+from fsmbot.flowfile.settings import Note
+from fsmbot.flowfile.yamltree import Tree
 
 Belongs = Callable[[str, bool, str], bool]
 """Says of (key, whether nothing stands there, the key that follows) whether that belongs inside."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 
+from fsmbot.checks.memory import check_memory, check_names
+from fsmbot.checks.mistakes import Doubt, Mistake, Path
 from fsmbot.contract import END
 from fsmbot.flow import OTHERWISE, Flow, Node, Place
-from fsmbot.memory_checks import check_memory, check_names
-from fsmbot.mistakes import Doubt, Mistake, Path
 from fsmbot.nearby import nearest, suggest
 
 MOST_LOOPS = 12

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fsmbot.checks.mistakes import Doubt, Mistake, Path
 from fsmbot.flow import Flow, Node
-from fsmbot.mistakes import Doubt, Mistake, Path
 from fsmbot.nearby import suggest
 from fsmbot.placeholders import placeholders
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from fsmbot.drawing.picture import Route
 from fsmbot.errors import DrawingError
 from fsmbot.events import Event, Failed, Routed, from_json
 from fsmbot.nearby import suggest
-from fsmbot.picture import Route
 from fsmbot.text import safe_line
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fsmbot.contract import bare, convert
-from fsmbot.yamltree import Tree
+from fsmbot.flowfile.yamltree import Tree
 
 _NAMES = {
     str: "text",

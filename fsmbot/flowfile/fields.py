@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from fsmbot.errors import Problem
-from fsmbot.expected import mend
-from fsmbot.settings import instead, settle_keys
-from fsmbot.yamltree import Tree
+from fsmbot.flowfile.expected import mend
+from fsmbot.flowfile.settings import instead, settle_keys
+from fsmbot.flowfile.yamltree import Tree
 
 
 class Fields:

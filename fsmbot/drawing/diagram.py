@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from fsmbot.dot import GREEN, PALE, PALE_FILL, PALE_TEXT, digraph
+from fsmbot.drawing.dot import GREEN, PALE, PALE_FILL, PALE_TEXT, digraph
+from fsmbot.drawing.picture import START, Edge, Picture, Shape, blocks, edges, ids_of, marked, picture
 from fsmbot.flow import Flow
-from fsmbot.picture import START, Edge, Picture, Shape, blocks, edges, ids_of, marked, picture
 from fsmbot.text import safe_line
 
 __all__ = ["Edge", "Picture", "Shape", "dot", "edges", "marked", "mermaid", "picture"]

@@ -1,6 +1,6 @@
 """A flow as plain data that can be drawn: shapes, arrows between them, and marks of what was visited.
 
-`fsmbot.diagram` writes a picture as Mermaid or DOT text, and `fsmbot.drawing` draws the latter.
+`diagram` writes a picture as Mermaid or DOT text, and `render` draws the latter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from fsmbot.contract import END
 from fsmbot.flow import OTHERWISE, Flow, Node, Place
-from fsmbot.subflows import MAX_DEPTH
+from fsmbot.flowfile.subflows import MAX_DEPTH
 
 Kind = Literal["start", "listens", "decides", "speaks", "subflow", "end"]
 

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any
 
 from fsmbot.errors import Problem
-from fsmbot.yamlerrors import explain, split_lines
+from fsmbot.flowfile.yamlerrors import explain, split_lines
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40

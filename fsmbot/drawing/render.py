@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from fsmbot.diagram import dot, mermaid
+from fsmbot.drawing.diagram import dot, mermaid
+from fsmbot.drawing.picture import Picture
 from fsmbot.errors import DrawingError, MissingExtra, first_line
-from fsmbot.picture import Picture
 
 Form = Literal["mermaid", "dot", "svg", "png"]
 

@@ -1,0 +1,1 @@
+"""Pictures of flows: shapes and arrows, as Mermaid, DOT, SVG or PNG, with what was visited marked."""
