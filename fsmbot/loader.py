@@ -7,7 +7,6 @@ own folder or below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from fsmbot.flow import MAX_STEPS, Flow, Node
 from fsmbot.flowfile.fields import Fields
 from fsmbot.flowfile.misplaced import lift_nodes, nest, nest_nodes, outline_inside
 from fsmbot.flowfile.nodes import NodeReader
-from fsmbot.flowfile.settings import convert_settings, describe, settle_keys
+from fsmbot.flowfile.resources import ResourceReader
+from fsmbot.flowfile.settings import describe
 from fsmbot.flowfile.subflows import Subflows
 from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
-from fsmbot.nearby import suggest
 from fsmbot.registry import Registry, load_builtins
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
 
@@ -139,7 +138,7 @@ class _FlowReader(Fields):
             description=self.text(root, "description", "the flow") or "",
             on_error=self.text(root, "on_error", "the flow"),
             max_steps=self.whole(root, "max_steps", "the flow") or MAX_STEPS,
-            resources=_merged(self._resources(root), nodes),
+            resources=ResourceReader(self.problems, self.registry, self.source).read(root, nodes),
             source=self.source,
             registry=self.registry,
             outcomes=self._outcomes(root),
@@ -213,41 +212,6 @@ class _FlowReader(Fields):
         if name == "help" and "say" not in tree.value:
             self.note(tree, f"{owner} needs 'say', the help itself")
         return SpokenCommand(name, tuple(item.value for item in items or ()), say or "")
-
-    def _resources(self, root: Tree) -> dict[str, dict[str, Any]]:
-        item = root.value.get("resources")
-        if item is None:
-            return {}
-        if not item.is_map:
-            self.note(item, f"'resources' must be a map from resource to settings, not {describe(item)}")
-            return {}
-        return {name: self._resource(name, tree, item.keys[name]) for name, tree in item.value.items()}
-
-    def _resource(self, name: str, tree: Tree, key: Tree) -> dict[str, Any]:
-        """Return a resource's settings; paths in them are relative to the flow file."""
-        factory = self.registry.resources.get(name)
-        owner = f"resource '{name}'"
-        if factory is None:
-            self.note(key, f"unknown {owner}" + suggest(name, sorted(self.registry.resources)))
-        elif not tree.is_map:
-            place = tree if tree.value else key
-            self.note(place, f"{owner}: its settings must be a map, not {describe(tree)}")
-        else:
-            settle_keys(tree, factory.settings, self.note, f"{owner} has no setting", factory.settings)
-            values = convert_settings(owner, "it", factory.settings, tree, self.note)
-            folder = Path(self.source).absolute().parent
-            values = {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
-            for setting, value in values.items():
-                if isinstance(value, Path) and not value.exists():
-                    self.note(tree.value[setting], f"{owner}: {setting}: '{value}' does not exist")
-            return values
-        return {}
-
-
-def _merged(own: dict[str, dict[str, Any]], nodes: Mapping[str, Node]) -> dict[str, dict[str, Any]]:
-    """Return the flow's settings of resources, and those of subflows for what it does not set itself."""
-    inner = {name: s for node in nodes.values() if node.flow for name, s in node.flow.resources.items()}
-    return {**inner, **own}  # type: ignore[dict-item]
 
 
 def _place(mistake: Mistake, root: Tree) -> Problem:

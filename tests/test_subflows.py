@@ -315,3 +315,16 @@ def test_the_depth_does_not_depend_on_the_order(write: Any) -> None:
     turned = f"start: y\nnodes:\n  {second.replace('end', 'x')}\n  {first.replace('next: y', 'next: end')}\n"
     assert "more than 8 flows deep" in "\n".join(problems(write, outer=both, **chain))
     assert "more than 8 flows deep" in "\n".join(problems(write, outer=turned, **chain))
+
+
+def test_subflows_must_agree_about_what_they_share(write: Any, tmp_path: Path) -> None:
+    """There is one of each resource; where two flows want it otherwise, the outer one has to say."""
+    for name in ("mine", "yours"):
+        (tmp_path / name).mkdir()
+    inner = "start: say\nresources: {doctor: {adapter: ADAPTER}}\nnodes:\n  say: {text: x, next: end}\n"
+    files = {"one": inner.replace("ADAPTER", "mine"), "two": inner.replace("ADAPTER", "yours")}
+    outer = "start: a\nnodes:\n  a: {flow: one.yaml, next: b}\n  b: {flow: two.yaml, next: end}\n"
+    (line,) = problems(write, outer=outer, **files)
+    assert line.startswith("outer.yaml:4:3: node 'b': its flow sets resource 'doctor' otherwise")
+    flow = write(outer="resources: {doctor: {adapter: yours}}\n" + outer, **files)
+    assert flow.resources["doctor"]["adapter"] == tmp_path / "yours"
