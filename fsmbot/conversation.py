@@ -18,7 +18,7 @@ from fsmbot.loader import load_flow
 from fsmbot.observe import Observer, timed
 from fsmbot.played import Played, committed
 from fsmbot.registry import Resources, default_registry
-from fsmbot.session import Session, resources_of
+from fsmbot.session import Session
 from fsmbot.spoken import BACK, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore
 from fsmbot.turn import Message, State
@@ -86,7 +86,7 @@ class Chat:
         self._load = load or self._load_source
         self._observers = observers
         self._store = MemoryStore()  # what the spoken command `back` returns to
-        self.resources = resources_of(flow, resources)
+        self.resources = flow.share(resources)
         self.session = self._session(flow)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None

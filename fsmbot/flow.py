@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 
 from fsmbot.contract import END, Handler
+from fsmbot.errors import ResourceError
 from fsmbot.limits import Retry
+from fsmbot.nearby import suggest
 from fsmbot.registry import Registry, Resources, default_registry
 from fsmbot.spoken import SpokenCommand, by_phrase, find
 from fsmbot.steps import Step, compile_steps
@@ -117,6 +119,25 @@ class Flow:
     def shared(self) -> Resources:
         """The resources that every session of this flow shares, built when first needed."""
         return Resources(self.registry, self.resources)
+
+    def share(self, given: Mapping[str, Any] | None) -> Resources:
+        """Return the flow's own resources, or those given; ready objects by name stand in for factories.
+
+        Raises ResourceError for a name that no handler asks for: it would be a slip of the pen.
+        """
+        if given is None:
+            return self.shared
+        if isinstance(given, Resources):
+            return given
+        known = {name for place in self.places.values() for name in place.node.handler.resources}
+        known.update(self.registry.resources)
+        for name in given:
+            if name not in known:
+                raise ResourceError(
+                    f"no handler of flow '{self.name}' asks for a resource '{name}'"
+                    + suggest(name, sorted(known))
+                )
+        return Resources(self.registry, self.resources, **given)
 
     @cached_property
     def places(self) -> Mapping[str, Place]:

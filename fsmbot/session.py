@@ -13,14 +13,13 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from fsmbot.errors import ResourceError, StateError
+from fsmbot.errors import StateError
 from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
 from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.placeholders import fill
-from fsmbot.registry import Resources
 from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
@@ -56,7 +55,7 @@ class Session:
     ) -> None:
         self.flow, self.store, self.notice = flow, store, ""
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
-        self._resources, self._observers = resources_of(flow, resources), observers
+        self._resources, self._observers = flow.share(resources), observers
         self.state = _NEW if state is None else self._adopted(state)
         self._brought = self.state.memory if self.state.status == "new" else {}
         if store is None and BACK in flow.commands:
@@ -187,22 +186,26 @@ class Session:
         yield last
 
     def _obey(self, command: SpokenCommand) -> Iterator[Event]:
-        """Do what a spoken command asks; only restart and back move the conversation."""
-        node, say = self.state.node, fill(command.say, self.state.memory)
-        if command.name == BACK and not self.back():
-            say = NOTHING_BEFORE
-        texts = [say] if say else []
+        """Do what a spoken command asks; only restart and back move the conversation, at the end."""
+        say, before, most = command.say, None, None
+        if command.name == BACK:
+            before, most = self._before(), 1
+            say = NOTHING_BEFORE if before is None else say
+        texts = [fill(say, self.state.memory)] if say else []
         if command.name in (REPEAT, BACK):
-            texts += self._last_said(1 if command.name == BACK else None)
-        told: list[Event] = [Commanded(command.name, node)]
+            texts += _last_said(before or self.state, most)
+        node = self.state.node if before is None else before.node
+        told: list[Event] = [Commanded(command.name, self.state.node)]
         for number, text in enumerate(texts):
-            told += [Commanded(command.name, self.state.node)] * (number > 0)
-            told.append(Said(self.state.node, text))
+            told += [Commanded(command.name, node)] * (number > 0)
+            told.append(Said(node, text))
         yield from told
         if command.name == RESTART:
             yield from self._begin(told)
-        else:
-            yield self._rest()
+            return
+        if before is not None:
+            self._return_to(before)
+        yield self._rest()
 
     def _rest(self) -> Event:
         """Return the event that says how the conversation stands."""
@@ -212,14 +215,9 @@ class Session:
 
     def repeat(self, most: int | None = None) -> Iterator[Event]:
         """Say again what the bot said last, of several messages the last `most`; no handler is asked."""
-        for text in self._last_said(most):
+        for text in _last_said(self.state, most):
             yield Commanded(REPEAT, self.state.node)
             yield Said(self.state.node, text)
-
-    def _last_said(self, most: int | None) -> list[str]:
-        """Return the last messages of the bot that the user has not answered, the oldest first."""
-        said = itertools.takewhile(lambda message: message.role == "bot", reversed(self.state.history))
-        return [message.text for message in reversed(list(itertools.islice(said, most)))]
 
     def back(self) -> bool:
         """Return to before the last message: node, memory and history as they were then.
@@ -227,14 +225,22 @@ class Session:
         Returns False where there is nothing to go back to. Needs a store, as only a store keeps what
         was; a flow with the spoken command `back` has one in memory. Raises StoreError.
         """
+        before = self._before()
+        if before is not None:
+            self._return_to(before)
+        return before is not None
+
+    def _before(self) -> State | None:
+        """Return the state before the last message, if it is kept and its node still stands."""
         if self.state.turn == 0 or self.store is None:
-            return False
+            return None
         before = self.store.at(self.id, self.state.turn - 1)
-        if before is None or not self._stands(before):
-            return False
+        return before if before is not None and self._stands(before) else None
+
+    def _return_to(self, before: State) -> None:
+        assert self.store is not None
         self.store.rewind(self.id, before.turn)
         self.state = before
-        return True
 
     def _stands(self, state: State) -> bool:
         """Return whether the node where a state waits is still one that listens."""
@@ -242,24 +248,10 @@ class Session:
         return state.status != "listening" or bool(step and step.listens)
 
 
-def resources_of(flow: Flow, given: Mapping[str, Any] | None) -> Resources:
-    """Return the flow's own resources, or those given; ready objects by name stand in for factories.
-
-    Raises ResourceError for a name that no handler asks for: it would be a slip of the pen.
-    """
-    if given is None:
-        return flow.shared
-    if isinstance(given, Resources):
-        return given
-    known = {name for place in flow.places.values() for name in place.node.handler.resources}
-    known.update(flow.registry.resources)
-    for name in given:
-        if name not in known:
-            raise ResourceError(
-                f"no handler of flow '{flow.name}' asks for a resource '{name}'"
-                + suggest(name, sorted(known))
-            )
-    return Resources(flow.registry, flow.resources, **given)
+def _last_said(state: State, most: int | None) -> list[str]:
+    """Return the last messages of the bot that the user has not answered, the oldest first."""
+    said = itertools.takewhile(lambda message: message.role == "bot", reversed(state.history))
+    return [message.text for message in reversed(list(itertools.islice(said, most)))]
 
 
 _NEW = State()

@@ -234,3 +234,14 @@ def test_what_a_command_says_is_filled() -> None:
         FlowError, match=r"2:39: command 'help': nothing in this flow remembers '\{nmae\}'; did you"
     ):
         parse_flow(text.replace("{name}", "{nmae}"))
+
+
+def test_going_back_is_done_at_the_end(session: Session) -> None:
+    """Whoever closes the events early has not gone back: the command is taken back, as a turn is."""
+    before = session.state
+    events = session.send("go back")
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert session.state is before
+    assert session.store is not None
+    assert session.store.load(session.id) == before

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fsmbot.flow import Flow, Node
 from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import suggest
-from fsmbot.testing.fields import Fields
 from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Stubs
+from fsmbot.testing.values import Values
 
 DOCTOR = "doctor"
 """The resource that can be stubbed."""
@@ -24,8 +24,8 @@ def asks_doctor(node: Node) -> bool:
     return DOCTOR in node.handler.resources
 
 
-def read_stubs(fields: Fields, flow: Flow | None, parent: Tree) -> Stubs:
-    """Return what the key `stub` of a map holds; mistakes go to `fields`.
+def read_stubs(values: Values, flow: Flow | None, parent: Tree) -> Stubs:
+    """Return what the key `stub` of a map holds; mistakes go to `values`.
 
     flow: None where it could not be read, so that no name is called unknown.
     """
@@ -33,110 +33,110 @@ def read_stubs(fields: Fields, flow: Flow | None, parent: Tree) -> Stubs:
     if item is None:
         return {}
     stubs: dict[str, NodeStub | DoctorStub] = {}
-    for name, tree in fields.mapping(item, "'stub'", parent.keys["stub"]).items():
-        stub = _read(fields, flow, name, tree, item.keys[name])
+    for name, tree in values.mapping(item, "'stub'", parent.keys["stub"]).items():
+        stub = _read(values, flow, name, tree, item.keys[name])
         if stub is not None:
             stubs[name] = stub
     return stubs
 
 
 def _read(
-    fields: Fields, flow: Flow | None, name: str, tree: Tree, key: Tree
+    values: Values, flow: Flow | None, name: str, tree: Tree, key: Tree
 ) -> NodeStub | DoctorStub | None:
     """Read one stub: `doctor` is the resource wherever a node asks for it."""
     has_doctor = flow is None or any(map(asks_doctor, flow.all_nodes.values()))
     if name == DOCTOR and has_doctor:
-        return _doctor(fields, tree, key)
+        return _doctor(values, tree, key)
     if flow is None:
         return None
     if name not in flow.all_nodes:
         known = [*flow.all_nodes, *([DOCTOR] if has_doctor else [])]
-        fields.note(key, f"stub: the flow has no node '{name}'" + suggest(name, known))
+        values.note(key, f"stub: the flow has no node '{name}'" + suggest(name, known))
         return None
-    return _node(fields, flow.all_nodes[name], tree, key)
+    return _node(values, flow.all_nodes[name], tree, key)
 
 
-def _node(fields: Fields, node: Node, tree: Tree, key: Tree) -> NodeStub:
+def _node(values: Values, node: Node, tree: Tree, key: Tree) -> NodeStub:
     """Read the stub of a node; a plain text, or pieces, is what it says."""
     what = f"the stub of node '{node.name}'"
     if tree.is_map and tree.value:
-        fields.known_keys(tree, what, NODE_KEYS)
-        answer, outcome = _says_and_fails(fields, tree, what), _outcome(fields, node, tree, what)
+        values.known_keys(tree, what, NODE_KEYS)
+        answer, outcome = _says_and_fails(values, tree, what), _outcome(values, node, tree, what)
         if answer.fails and outcome:
-            fields.note(tree.keys["outcome"], f"{what} fails, so it has no outcome; remove one of them")
+            values.note(tree.keys["outcome"], f"{what} fails, so it has no outcome; remove one of them")
     else:
-        answer, outcome = Answer(_pieces(fields, tree, what, _NODE_FORMS, key)), ""
+        answer, outcome = Answer(_pieces(values, tree, what, _NODE_FORMS, key)), ""
     if node.outcomes and not outcome and not answer.fails and "outcome" not in (tree.value or ()):
         names = ", ".join(node.outcomes)
-        fields.note(key, f"{what} needs an outcome, such as {{outcome: ...}}; known: {names}")
+        values.note(key, f"{what} needs an outcome, such as {{outcome: ...}}; known: {names}")
     return NodeStub(answer, outcome)
 
 
-def _outcome(fields: Fields, node: Node, tree: Tree, what: str) -> str:
+def _outcome(values: Values, node: Node, tree: Tree, what: str) -> str:
     if "outcome" not in tree.value:
         return ""
     item = tree.value["outcome"]
-    name = fields.text(item, f"{what}: 'outcome'", tree.keys["outcome"])
+    name = values.text(item, f"{what}: 'outcome'", tree.keys["outcome"])
     if name is not None:
-        check_outcome(fields, node, name, item)
+        check_outcome(values, node, name, item)
     return name or ""
 
 
-def check_outcome(fields: Fields, node: Node, name: str, place: Tree) -> bool:
+def check_outcome(values: Values, node: Node, name: str, place: Tree) -> bool:
     """Return whether a node has this outcome, and note it otherwise."""
     outcomes = node.outcomes
     if name in outcomes:
         return True
     hint = suggest(name, outcomes) or "; it has one way out, so name none"
-    fields.note(place, f"node '{node.name}' has no outcome '{name}'{hint}")
+    values.note(place, f"node '{node.name}' has no outcome '{name}'{hint}")
     return False
 
 
-def _says_and_fails(fields: Fields, tree: Tree, what: str) -> Answer:
+def _says_and_fails(values: Values, tree: Tree, what: str) -> Answer:
     says: tuple[str, ...] = ()
     if "says" in tree.value:
         says = _pieces(
-            fields, tree.value["says"], f"{what}: 'says'", "text or a list of pieces", tree.keys["says"]
+            values, tree.value["says"], f"{what}: 'says'", "text or a list of pieces", tree.keys["says"]
         )
     fails = None
     if "fails" in tree.value:
-        fails = fields.text(tree.value["fails"], f"{what}: 'fails'", tree.keys["fails"])
+        fails = values.text(tree.value["fails"], f"{what}: 'fails'", tree.keys["fails"])
     return Answer(says, fails or "")
 
 
-def _pieces(fields: Fields, tree: Tree, what: str, forms: str, key: Tree | None) -> tuple[str, ...]:
+def _pieces(values: Values, tree: Tree, what: str, forms: str, key: Tree | None) -> tuple[str, ...]:
     """Return a text or the texts of a list; `forms` tells what else may stand there."""
     if not isinstance(tree.value, (str, list)):
-        fields.wrong(tree, f"{what} must be {forms}", key)
+        values.wrong(tree, f"{what} must be {forms}", key)
         return ()
-    return tuple(text for _, text in fields.texts(tree, what, key, empty=True))
+    return tuple(text for _, text in values.texts(tree, what, key, empty=True))
 
 
-def _doctor(fields: Fields, tree: Tree, key: Tree) -> DoctorStub:
+def _doctor(values: Values, tree: Tree, key: Tree) -> DoctorStub:
     """Read the stub of the doctor: the first form that fits."""
     what = f"the stub of '{DOCTOR}'"
     if not tree.is_map or not tree.value or _is_failing(tree):
-        return DoctorStub(in_order=(_answer(fields, tree, what, _DOCTOR_FORMS, key),))
+        return DoctorStub(in_order=(_answer(values, tree, what, _DOCTOR_FORMS, key),))
     answers = tree.value.get("answers")
     if len(tree.value) == 1 and answers is not None and isinstance(answers.value, list):
         if not answers.value:
-            fields.note(answers, "'answers' is an empty list; write an answer, or remove it")
+            values.note(answers, "'answers' is an empty list; write an answer, or remove it")
         what = "an answer of the doctor"
         return DoctorStub(
-            in_order=tuple(_answer(fields, item, what, _ANSWER_FORMS, None) for item in answers.value)
+            in_order=tuple(_answer(values, item, what, _ANSWER_FORMS, None) for item in answers.value)
         )
     asked = {
-        question: _answer(fields, item, f"the answer to '{question}'", _ANSWER_FORMS, tree.keys[question])
+        question: _answer(values, item, f"the answer to '{question}'", _ANSWER_FORMS, tree.keys[question])
         for question, item in tree.value.items()
     }
     return DoctorStub(by_question=asked)
 
 
-def _answer(fields: Fields, tree: Tree, what: str, forms: str, key: Tree | None) -> Answer:
+def _answer(values: Values, tree: Tree, what: str, forms: str, key: Tree | None) -> Answer:
     """Read one answer: text, pieces, or a failure after what was said."""
     if tree.is_map and _is_failing(tree):
-        return _says_and_fails(fields, tree, what)
-    return Answer(_pieces(fields, tree, what, forms, key))
+        return _says_and_fails(values, tree, what)
+    return Answer(_pieces(values, tree, what, forms, key))
 
 
 def _is_failing(tree: Tree) -> bool:

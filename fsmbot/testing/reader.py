@@ -11,10 +11,10 @@ from fsmbot.flow import Flow
 from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
 from fsmbot.loader import load_flow
 from fsmbot.registry import Registry
-from fsmbot.testing.fields import Fields
 from fsmbot.testing.read_steps import StepReader
 from fsmbot.testing.read_stubs import read_stubs
 from fsmbot.testing.script import SUFFIX, Case, Script, Stubs
+from fsmbot.testing.values import Values
 
 TOP_KEYS = ("flow", "stub", "tests")
 CASE_KEYS = ("stub", "memory", "talk")
@@ -47,24 +47,24 @@ def parse_script(
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
     root, problems = read_tree(data)
-    fields = Fields(problems)
+    values = Values(problems)
     if root is None or not root.is_map:
         if not problems:
-            fields.note(root or Tree(1, 1), _OUTLINE)
+            values.note(root or Tree(1, 1), _OUTLINE)
         raise FlowError(source, with_excerpts(problems, data))
-    flow = flow or _flow_of(fields, root, source, registry)
-    cases = _Reader(fields, flow).cases(root)
+    flow = flow or _flow_of(values, root, source, registry)
+    cases = _Reader(values, flow).cases(root)
     if flow is None or problems:
         raise FlowError(source, with_excerpts(problems, data))
     return Script(source, flow, cases)
 
 
-def _flow_of(fields: Fields, root: Tree, source: str, registry: Registry | None) -> Flow | None:
+def _flow_of(values: Values, root: Tree, source: str, registry: Registry | None) -> Flow | None:
     """Load the flow that is tested, or note that there is none; raises FlowError for a broken one."""
     place, path = root, Path(source)
     if "flow" in root.value:
         place = root.value["flow"]
-        name = fields.text(place, "'flow'", root.keys["flow"])
+        name = values.text(place, "'flow'", root.keys["flow"])
     else:
         name = path.name.removesuffix(SUFFIX) + ".yaml"
     if name is None:
@@ -72,39 +72,39 @@ def _flow_of(fields: Fields, root: Tree, source: str, registry: Registry | None)
     found = Path(os.path.normpath(path.parent / name))
     if found.is_file():
         return load_flow(found, registry)
-    fields.note(place, f"the flow file '{found}' does not exist; name it as `flow:`, relative to this file")
+    values.note(place, f"the flow file '{found}' does not exist; name it as `flow:`, relative to this file")
     return None
 
 
 class _Reader:
     """Turns a tree into cases, collecting mistakes instead of stopping at the first."""
 
-    def __init__(self, fields: Fields, flow: Flow | None) -> None:
-        self.fields, self.flow = fields, flow
-        self._steps = StepReader(fields, flow)
+    def __init__(self, values: Values, flow: Flow | None) -> None:
+        self.values, self.flow = values, flow
+        self._steps = StepReader(values, flow)
 
     def cases(self, root: Tree) -> tuple[Case, ...]:
         """Read the whole file."""
-        self.fields.known_keys(root, "a test file", TOP_KEYS)
-        shared, item = read_stubs(self.fields, self.flow, root), root.value.get("tests")
+        self.values.known_keys(root, "a test file", TOP_KEYS)
+        shared, item = read_stubs(self.values, self.flow, root), root.value.get("tests")
         if item is None:
-            self.fields.note(root, f"there are no 'tests'; {_OUTLINE}")
+            self.values.note(root, f"there are no 'tests'; {_OUTLINE}")
             return ()
-        tests = self.fields.mapping(item, "'tests'", root.keys["tests"])
+        tests = self.values.mapping(item, "'tests'", root.keys["tests"])
         if item.is_map and not tests:
-            self.fields.note(item, f"'tests' is empty; {_OUTLINE}")
+            self.values.note(item, f"'tests' is empty; {_OUTLINE}")
         return tuple(self._case(name, tree, item.keys[name], shared) for name, tree in tests.items())
 
     def _case(self, name: str, tree: Tree, key: Tree, shared: Stubs) -> Case:
         """Read one test, which is its steps alone or a map with more."""
         talk, own, memory = tree, shared, {}
         if tree.is_map:
-            self.fields.known_keys(tree, f"test '{name}'", CASE_KEYS)
+            self.values.known_keys(tree, f"test '{name}'", CASE_KEYS)
             talk = tree.value.get("talk")
-            own = {**shared, **read_stubs(self.fields, self.flow, tree)}
+            own = {**shared, **read_stubs(self.values, self.flow, tree)}
             memory = self._memory(tree)
         if talk is None:
-            self.fields.note(key, f"test '{name}' has no 'talk', which is the list of its steps")
+            self.values.note(key, f"test '{name}' has no 'talk', which is the list of its steps")
             return Case(name, (), key.line, key.column)
         what = "'talk' must be a list of steps" if tree.is_map else f"test '{name}' {_FORMS}"
         steps = self._steps.read(talk, what, tree.keys.get("talk", key))
@@ -114,5 +114,5 @@ class _Reader:
         item = tree.value.get("memory")
         if item is None:
             return {}
-        found = self.fields.mapping(item, "'memory'", tree.keys["memory"])
+        found = self.values.mapping(item, "'memory'", tree.keys["memory"])
         return {name: value.plain() for name, value in found.items()}

@@ -12,7 +12,7 @@ from fsmbot.nearby import suggest
 
 
 @dataclass
-class Fields:
+class Values:
     """Reads values, and goes on after a mistake."""
 
     problems: list[Problem] = field(default_factory=list)
