@@ -27,7 +27,7 @@ def why(exchange: Exchange) -> list[str]:
 def _visits(exchange: Exchange) -> Iterator[str]:
     """Yield a line for each node that was left, and one for where the conversation came to rest."""
     width = max((len(event.node) for event in exchange.events), default=0)
-    said, spent = 0, dict[str, float]()
+    said, spent, asked = 0, dict[str, float](), ""
     for event, seconds in zip(exchange.events, exchange.seconds, strict=True):
         if isinstance(event, Entered):
             spent[event.node] = seconds
@@ -40,8 +40,9 @@ def _visits(exchange: Exchange) -> Iterator[str]:
             yield name + _route(event, said, spent.get(event.node))
         elif isinstance(event, Failed):
             yield f"{name}failed: {event.error} -> {event.target}  ({_duration(spent[event.node])})"
-        elif isinstance(event, Commanded):
-            yield f"{name}was asked for: {event.command}"
+        elif isinstance(event, Commanded) and event.command != asked:  # it also parts two messages
+            asked = event.command
+            yield f"{name}was asked for: {asked}"
         elif isinstance(event, Listening):
             yield f"{name}waits for you"
         elif isinstance(event, Ended):

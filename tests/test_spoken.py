@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from fsmbot import explain
 from fsmbot.channels import run_plain
 from fsmbot.conversation import Chat
 from fsmbot.errors import FlowError, StateError
@@ -245,3 +246,17 @@ def test_going_back_is_done_at_the_end(session: Session) -> None:
     assert session.state is before
     assert session.store is not None
     assert session.store.load(session.id) == before
+
+
+def test_why_tells_a_command_once() -> None:
+    """However many messages the bot said to it."""
+    chat = Chat(FLOW)
+    list(chat.start())
+    for text in ("Ada", "go back"):
+        list(chat.send(text))
+    assert chat.last is not None
+    assert explain.why(chat.last) == [
+        "you said: go back",
+        "  ask_age   was asked for: back",
+        "  ask_name  waits for you",
+    ]
