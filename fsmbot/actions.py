@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,7 @@ def check(options: argparse.Namespace) -> int:
         try:
             print(safe(f"{path}: ok, {_checked(options, path)}"))
         except (FlowError, RegistrationError) as error:
-            print(safe(error.pointed() if isinstance(error, FlowError) else str(error)), file=sys.stderr)
+            print(safe(error.pointed()), file=sys.stderr)
             code = WRONG
     return code
 
@@ -146,14 +147,14 @@ def graph(options: argparse.Namespace) -> int:
         raise DrawingError("a terminal cannot show a PNG; write it to a file: --out flow.png")
     flow = _load(options, options.flow_file)
     seen = picture(flow) if options.depth is None else picture(flow, options.depth)
-    visits = _visits(options, list(flow.all_nodes))
+    visits = _visits(options, flow.all_nodes)
     if visits is not None:
         seen = marked(seen, visits.nodes, visits.routes)
     _write(drawn(seen, form), options.out)
     return 0
 
 
-def _visits(options: argparse.Namespace, known: list[str]) -> Visits | None:
+def _visits(options: argparse.Namespace, known: Collection[str]) -> Visits | None:
     """Return what is to be marked: the way of a conversation, or what the flow's tests walk."""
     from fsmbot.drawing.visits import read_visits, visits
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from fsmbot.actions import WRONG
 from fsmbot.arguments import make_parser
-from fsmbot.errors import FlowError, FsmbotError
+from fsmbot.errors import FsmbotError
 from fsmbot.text import safe
 
 LOADING = "load-doctor"
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except FsmbotError as error:
-        print(safe(_told(error)), file=sys.stderr)
+        print(safe(error.pointed()), file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         return 130
@@ -62,11 +62,6 @@ def run() -> NoReturn:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
-
-
-def _told(error: FsmbotError) -> str:
-    """Return an error's message; a flow's mistakes with the lines where they stand."""
-    return error.pointed() if isinstance(error, FlowError) else str(error)
 
 
 def _drop_output() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from fsmbot import explain
 from fsmbot.changes import changes
 from fsmbot.conversation import Chat
-from fsmbot.errors import FlowError, FsmbotError, StateError
+from fsmbot.errors import FsmbotError, StateError
 from fsmbot.events import Event
 from fsmbot.nearby import suggest
 from fsmbot.private import write_private
@@ -169,10 +169,8 @@ def _reload(chat: Chat, rest: str) -> Reply:
     before, node = chat.flow, chat.session.state.node
     try:
         goes_on = chat.reload()
-    except FlowError as error:
-        return Reply((*error.pointed().split("\n"), "the flow that was loaded before goes on"))
     except FsmbotError as error:
-        return Reply((*str(error).split("\n"), "the flow that was loaded before goes on"))
+        return Reply((*error.pointed().split("\n"), "the flow that was loaded before goes on"))
     if not goes_on:
         return Reply(
             (

@@ -31,6 +31,10 @@ EXCERPT = 100
 class FsmbotError(Exception):
     """The root: `except FsmbotError` catches whatever this project raises on purpose."""
 
+    def pointed(self) -> str:
+        """Return the message; mistakes in a file come with the lines where they stand."""
+        return str(self)
+
 
 @dataclass(frozen=True, order=True)
 class Problem:

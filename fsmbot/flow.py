@@ -59,6 +59,11 @@ class Node:
         """The outcomes that a map in `next` must cover; none where there is one way out."""
         return self.handler.outcomes_with(self.settings)
 
+    @property
+    def written(self) -> Mapping[str, str]:
+        """Where the node leads as its `next` says it: "" for one target, `otherwise` for the rest."""
+        return {"": self.next} if isinstance(self.next, str) else self.next
+
     def routes(self) -> dict[str, str]:
         """Return outcome -> target, with "" for the one way out of a handler without outcomes."""
         if isinstance(self.next, str):

@@ -21,7 +21,7 @@ from fsmbot.flowfile.nodes import NodeReader
 from fsmbot.flowfile.resources import ResourceReader
 from fsmbot.flowfile.settings import describe
 from fsmbot.flowfile.subflows import Subflows
-from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
+from fsmbot.flowfile.yamltree import Tree, read_file, read_tree, with_excerpts
 from fsmbot.registry import Registry, load_builtins
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
 
@@ -52,13 +52,7 @@ def load_flow(path: str | Path, registry: Registry | None = None) -> Flow:
     registry: where handlers are looked up; by default the built-in ones, those registered with
     `@handler`, and those of installed plug-ins.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {reason}")]) from error
-    return parse_flow(data, str(path), registry)
+    return parse_flow(read_file(Path(path)), str(path), registry)
 
 
 def parse_flow(data: bytes | str, source: str = "<flow>", registry: Registry | None = None) -> Flow:

@@ -40,6 +40,12 @@ class Observed:
     event: Event
     seconds: float
 
+    @property
+    def rests(self) -> bool:
+        """Whether the turn comes to rest with this event, kept or taken back."""
+        event = self.event
+        return isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target)
+
 
 Observer = Callable[[Observed], None]
 """Called with each event, in the thread that reads the events, before the reader gets it."""

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fsmbot.errors import MissingExtra
-from fsmbot.events import Ended, Entered, Failed, Listening, Routed
+from fsmbot.events import Entered, Failed, Listening, Routed
 from fsmbot.observe import Observed
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Spans:
             spans[event.node] = self._span(name, began, inside, self._attributes(seen))
         elif isinstance(event, (Routed, Failed, Listening)):
             self._leave(spans, event)
-        if isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target):
+        if seen.rests:
             self._end_turn(session, event)
 
     def _span(self, name: str, began: int, parent: Span | None, attributes: Attributes) -> Span:

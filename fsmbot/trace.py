@@ -106,14 +106,13 @@ class Numbers:
     def of(self, seen: Observed) -> int:
         """Return the number of the turn that an event belongs to."""
         name, state, event = seen.session.id, seen.session.state, seen.event
-        rests = isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target)
         if isinstance(event, (Listening, Ended)):
             number = state.turn
         elif isinstance(event, Commanded):
             number = 0 if event.command == RESTART else state.turn
         else:
             number = self._sessions.get(name, 0 if state.status == "new" else state.turn + 1)
-        if rests:
+        if seen.rests:
             self._sessions.pop(name, None)
         else:
             self._sessions[name] = number
@@ -135,7 +134,7 @@ class Clock:
         totals = {}
         if isinstance(event, (Routed, Failed, Listening)):
             totals["node_ms"] = round(1000 * spent.pop(node), 3)
-        if isinstance(event, (Listening, Ended)) or (isinstance(event, Failed) and not event.target):
+        if seen.rests:
             totals["turn_ms"] = round(1000 * spent[""], 3)
             del self._sessions[seen.session.id]
         return totals

@@ -116,11 +116,9 @@ def _edges(flow: Flow, prefix: str, depth: int) -> Iterator[Edge]:
 
 def _routes(node: Node) -> Iterable[tuple[str, str]]:
     """Return (outcome, target) as written: one target for all outcomes, and `otherwise`, are one arrow."""
-    if isinstance(node.next, str) and not (node.flow and node.flow.outcomes):
-        return [("", node.next)]
-    if isinstance(node.next, str) or node.flow is not None:
-        return node.routes().items()
-    return node.next.items()
+    if node.flow is not None and node.flow.outcomes:
+        return node.routes().items()  # each begins at an end of its own
+    return node.written.items()
 
 
 def _way_out(path: str, node: Node, outcome: str, depth: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flow import Flow
-from fsmbot.flowfile.yamltree import MAX_BYTES
+from fsmbot.flowfile.yamltree import read_file
 from fsmbot.nearby import suggest
 
 MAX_DEPTH = 8
@@ -74,11 +74,7 @@ class Subflows:
 
     def _load(self, path: Path) -> Flow | FlowError:
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-            return self._read(data, str(path), self._inside(path))
-        except OSError as error:
-            return FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {error.strerror}")])
+            return self._read(read_file(path), str(path), self._inside(path))
         except FlowError as error:
             return error
 

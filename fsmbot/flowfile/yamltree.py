@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
-from fsmbot.errors import Problem
+from fsmbot.errors import FlowError, Problem
 from fsmbot.flowfile.yamlerrors import explain, split_lines
 
 MAX_BYTES = 1_000_000
@@ -81,6 +82,16 @@ class _Refused(Exception):
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
+
+
+def read_file(path: Path) -> bytes:
+    """Return what a file holds, of a too long one just enough to tell; raises FlowError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {reason}")]) from error
 
 
 def read_tree(data: bytes, outline: Collection[str] = ()) -> tuple[Tree | None, list[Problem]]:

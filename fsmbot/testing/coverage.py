@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot.events import Entered, Event, Failed, Routed
-from fsmbot.flow import OTHERWISE, Flow, Node
+from fsmbot.flow import OTHERWISE, Flow
 from fsmbot.testing.script import SUFFIX
 
 
@@ -51,7 +51,7 @@ def _parts(flow: Flow, prefix: str) -> Iterator[Part]:
         yield path
         if node.flow is not None and not _is_tested(node.flow):
             yield from _parts(node.flow, f"{path}/")
-        for outcome, target in _written(node).items():
+        for outcome, target in node.written.items():
             yield Route(path, outcome, prefix + target)
         if node.on_error not in (None, node.name):
             yield Route(path, "", f"{prefix}{node.on_error}", failure=True)
@@ -60,13 +60,9 @@ def _parts(flow: Flow, prefix: str) -> Iterator[Part]:
         yield Route(prefix.removesuffix("/"), "", prefix + flow.on_error, failure=True)
 
 
-def _written(node: Node) -> Mapping[str, str]:
-    return {"": node.next} if isinstance(node.next, str) else node.next
-
-
 def _taken(flow: Flow, event: Routed) -> Route:
     """Return the written route by which a node was left."""
-    written = _written(flow.all_nodes[event.node])
+    written = flow.all_nodes[event.node].written
     names = (name for name in (event.outcome, OTHERWISE, "") if name in written)
     return Route(event.node, next(names, event.outcome), event.target)
 

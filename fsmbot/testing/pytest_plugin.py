@@ -49,7 +49,7 @@ class ScriptFile(pytest.File):
 
     def collect(self) -> Iterable[CaseItem]:
         """Read the file; a mistake in it, or in its flow, is told with its place."""
-        from fsmbot.errors import FlowError, FsmbotError
+        from fsmbot.errors import FsmbotError
         from fsmbot.testing.reader import read_script
         from fsmbot.text import safe, safe_line
 
@@ -57,9 +57,7 @@ class ScriptFile(pytest.File):
             _import_handlers(self.config)
             script = read_script(self._shown_path())
         except FsmbotError as error:
-            raise self.CollectError(
-                safe(error.pointed() if isinstance(error, FlowError) else str(error))
-            ) from None
+            raise self.CollectError(safe(error.pointed())) from None
         for case in script.cases:
             yield CaseItem.from_parent(self, name=safe_line(case.name), script=script, case=case)
 

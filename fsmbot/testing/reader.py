@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fsmbot.errors import FlowError, Problem
+from fsmbot.errors import FlowError
 from fsmbot.flow import Flow
-from fsmbot.flowfile.yamltree import MAX_BYTES, Tree, read_tree, with_excerpts
+from fsmbot.flowfile.yamltree import Tree, read_file, read_tree, with_excerpts
 from fsmbot.loader import load_flow
 from fsmbot.registry import Registry
 from fsmbot.testing.read_steps import StepReader
@@ -28,13 +28,7 @@ def read_script(path: str | Path, registry: Registry | None = None) -> Script:
 
     registry: where the flow's handlers are looked up, as for `load_flow`.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {reason}")]) from error
-    return parse_script(data, str(path), registry=registry)
+    return parse_script(read_file(Path(path)), str(path), registry=registry)
 
 
 def parse_script(

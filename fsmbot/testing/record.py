@@ -16,10 +16,11 @@ from fsmbot.events import Failed, Routed
 from fsmbot.flow import Flow
 from fsmbot.flowfile.yamltree import MAX_BYTES
 from fsmbot.handlers.doctor import APOLOGY, CUT_OFF, DISCLAIMER
+from fsmbot.moves import storable
 from fsmbot.played import Played, Visit
 from fsmbot.testing.read_stubs import DOCTOR, asks_doctor
 from fsmbot.testing.script import SUFFIX
-from fsmbot.testing.write import readable, storable, to_yaml
+from fsmbot.testing.write import readable, to_yaml
 
 HEADER = "# Recorded from a conversation. Shorten what is expected to what matters to you.\n"
 

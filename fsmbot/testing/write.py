@@ -55,8 +55,3 @@ def readable(data: Any) -> bool:
     """Whether a test file can hold this: it reads back the same, with the same types."""
     tree, problems = read_tree(to_yaml(data).encode())
     return not problems and tree is not None and tree.plain() == data
-
-
-def storable(text: str) -> str:
-    """Return text without lone surrogates, which no file can hold; a session replaces them too."""
-    return text.encode("utf-8", "replace").decode()
