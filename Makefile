@@ -19,7 +19,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 test-hard: $(VENV)/installed
-	$(BIN)/python -m pytest -m hard -s
+	$(BIN)/python -m pytest -m "hard or promise" -s --figures tests/RELIABILITY.md
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/engine.py

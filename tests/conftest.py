@@ -18,6 +18,11 @@ REFERENCE = Path(__file__).parent.parent / "flows" / "doctor.yaml"
 DIALOGUE = ("ask_user", "say", "ans_greeting", "static_idk_msg")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `tests/reliability` obeys: options must be known before folders are read."""
+    parser.addoption("--figures", metavar="FILE", type=Path, help="write what was reached as a table")
+
+
 @pytest.fixture(autouse=True)
 def _same_registry() -> Iterator[None]:
     """Take back what a test registers, as the default registry outlives it."""
