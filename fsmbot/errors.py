@@ -4,6 +4,7 @@
     |-- FlowError           a flow file that cannot be used; .problems lists every mistake
     |-- RegistrationError   a handler or resource that breaks its contract or takes a taken name
     |-- StateError          a session asked for something its state does not allow
+    |   `-- ConflictError   a stored session has gone on elsewhere
     |-- HandlerError        a handler raised; .flow .node .session, the cause in __cause__
     |   |-- StepLimitError  a turn that visited too many nodes; .cycle
     |   `-- OutcomeError    a handler returned an outcome that it does not declare; .outcome
@@ -106,6 +107,10 @@ class RegistrationError(FsmbotError):
 
 class StateError(FsmbotError):
     """The session's state does not allow what was asked."""
+
+
+class ConflictError(StateError):
+    """The session has gone on elsewhere since its state was read; resume it from its store."""
 
 
 class HandlerError(FsmbotError):

@@ -21,13 +21,14 @@ from fsmbot.turn import Message, Turn
 
 
 class Move:
-    """A turn under way in a flow; `events` keeps all that it has emitted."""
+    """A turn under way in a flow; `events` keeps all that it has emitted, `said` the bot's messages."""
 
-    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "turn")
+    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "said", "turn")
 
     def __init__(self, flow: Flow, resources: Mapping[str, Any], turn: Turn, events: list[Event]) -> None:
         self._flow, self._resources = flow, resources
         self.turn, self.events = turn, events
+        self.said: list[Message] = []
         self._outer: list[tuple[str, dict[str, Any]]] = []
         self._kept = b""
 
@@ -118,7 +119,9 @@ class Move:
         except Exception as error:
             moved = self._failed(step, error)
         if pieces:
-            self.turn.history.append(Message("bot", "".join(pieces)))
+            message = Message("bot", "".join(pieces))
+            self.said.append(message)
+            self.turn.history.append(message)
         return moved
 
     def _ended_speech(self, step: Step, outcome: object) -> Routed | Failed:

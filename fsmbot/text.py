@@ -6,6 +6,7 @@ control, escape, bidirectional or zero-width character goes through; a visible m
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 MARK = "\ufffd"
@@ -47,6 +48,14 @@ def safe(text: str, *, keep: str = "\n\t") -> str:
 def safe_line(text: str) -> str:
     """Return safe text on one line: line breaks and tabs become spaces."""
     return safe(text.replace("\n", " ").replace("\r", " ").replace("\t", " "), keep="")
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Write what a terminal must not see as JSON escapes; they stand inside strings only, so that
+    a reader of the JSON gets the very same text."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if safe(c, keep=keep) == c else json.dumps(c)[1:-1] for c in text)
 
 
 class _Table(dict[int, str]):

@@ -31,7 +31,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 ENGINE = ("fsmbot.session", "fsmbot.loader", "fsmbot.flow", "fsmbot.steps", "fsmbot.stores")
-CHANNELS = ("fsmbot.repl", "fsmbot.cli", "fsmbot.channels", "fsmbot.commands")
+CHANNELS = ("fsmbot.repl", "fsmbot.cli", "fsmbot.channels", "fsmbot.talking", "fsmbot.commands")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,8 @@ CHANNELS = ("fsmbot.repl", "fsmbot.cli", "fsmbot.channels", "fsmbot.commands")
         ("fsmbot.flowfile", ("fsmbot.session", "fsmbot.loader", "fsmbot.testing", *CHANNELS)),
         ("fsmbot.checks", ("fsmbot.session", "fsmbot.loader", "fsmbot.flowfile", *CHANNELS)),
         ("fsmbot.drawing", ("fsmbot.session", "fsmbot.loader", "fsmbot.testing", *CHANNELS)),
+        ("fsmbot.stores", ("fsmbot.session", "fsmbot.loader", "fsmbot.flow", *CHANNELS)),
+        ("fsmbot.shelf", ("fsmbot.session", *CHANNELS)),
         ("fsmbot.testing", ("fsmbot.repl", "fsmbot.cli", "fsmbot.channels", "fsmbot.commands")),
         ("fsmbot.handlers", (*ENGINE, *CHANNELS)),
         ("fsmbot.doctor", ("fsmbot.registry", "fsmbot.handlers", *ENGINE, *CHANNELS)),

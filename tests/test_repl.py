@@ -184,7 +184,7 @@ def test_a_failing_handler_does_not_end_the_repl(doctor_flow: Flow, keys: PipeIn
     shown = Talk(doctor_flow, keys).type("pain crash", ENTER, "a pain", ENTER)
     assert "node 'ask_doctor'" in shown
     assert (
-        "ValueError: the doctor broke (conftest.py:66)\n(your message was taken back; the Up key brings it"
+        "ValueError: the doctor broke (conftest.py:71)\n(your message was taken back; the Up key brings it"
         in shown
     )
     assert said(shown) == [PROMPT, "See a ", "See a doctor.", PROMPT]
