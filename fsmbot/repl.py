@@ -135,7 +135,7 @@ class Repl:
         if session.notice:
             self._screen.note(f"({session.notice})")
         if self.chat.lost:
-            self._screen.problem(f"{self.chat.lost}: /reset begins it")
+            self._screen.problem(f"{self.chat.lost} (/reset)")
         elif session.state.status == "listening":
             self._screen.note(f"(session '{session.id}' goes on after {_messages(session.state.answered)})")
             self._play(session.repeat(1))

@@ -150,18 +150,18 @@ class Session:
         if not self._stands(state):
             raise StateError(
                 f"session '{self.id}' waits at node '{state.node}', which is no longer a listening "
-                f"node of flow '{self.flow.name}'; restore it, or begin a new session"
+                f"node of flow '{self.flow.name}'; restore it, or begin anew"
             )
         if state.status != "new" and state.flow != self.flow.fingerprint:
             self.notice = f"flow '{self.flow.name}' has changed since this session's last turn"
         return state
 
     def start(self) -> Iterator[Event]:
-        """Begin the conversation; raises StateError if it has begun, here or in the store."""
+        """Begin the conversation; raises StateError if it has begun, ConflictError if it has in the store."""
         if self.state.status != "new":
             raise StateError(f"session '{self.id}' has begun already; send it a message")
         if self.store is not None and self._kept is None and self.store.load(self.id) is not None:
-            raise StateError(
+            raise ConflictError(
                 f"the store has a session '{self.id}' already; go on with it by Session.resume(...), "
                 "delete it from the store, or choose another name"
             )

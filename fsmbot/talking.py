@@ -49,7 +49,7 @@ class Talk:
                 self._flow, self._store, self._name, self._resources, observers=self._observers
             )
         except StateError as error:
-            self._lost = f"{error}: /reset begins it"
+            self._lost = f"{error} (/reset)"
             self.writer.refuse(self._lost)
             return self._fresh()
         if session.notice:
@@ -69,22 +69,26 @@ class Talk:
     def send(self, text: str) -> None:
         """Answer a message; after the end of a conversation it begins the next one."""
         if self._lost:
-            self.writer.refuse(self._lost)
+            self._refuse_lost()
             return
         if self.ended and self.session.flow.spoken(text) is None:
             self.session = self.session.anew() if self._store is not None else self._fresh()
         self._play(partial(self.session.send, text))
 
     def obey(self, command: str) -> None:
-        """Obey a command; the first one of a lost session that can be is to begin anew."""
+        """Obey a command; in a session that cannot go on, only the one to begin anew."""
         command = ALIASES.get(command, command)
         if self._lost and command == RESTART:
             self.session, self._lost = self.session.anew(), ""
             self.open()
         elif self._lost:
-            self.writer.refuse(self._lost)
+            self._refuse_lost()
         else:
             self._play(partial(self.session.obey, command))
+
+    def _refuse_lost(self) -> None:
+        self.writer.refuse(self._lost)
+        self.whole = False
 
     def _play(self, turn: Callable[[], Iterator[Event]]) -> None:
         """Show one turn; one that failed leaves the conversation where it was."""
