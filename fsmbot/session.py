@@ -14,24 +14,20 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
-
 from fsmbot.errors import ConflictError, StateError, StoreError
-from fsmbot.events import Commanded, Ended, Entered, Event, Interrupted, Listening, Said
+from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
 from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.placeholders import fill
+from fsmbot.resuming import take_up
 from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
 
 MAX_MESSAGE = 20_000
 """Characters that one message of the user may have."""
-
-QUOTED = 200
-"""Characters of an unanswered message that are quoted."""
 
 _RUN, _COUNT = secrets.token_hex(6), itertools.count(1)
 
@@ -95,26 +91,10 @@ class Session:
         it stands in the history, `notice` quotes it, and no handler is asked again. Raises
         StateError where the node at which the session waits is gone from the flow, StoreError.
         """
-        state = store.load(session_id)
+        state, notice = take_up(store, session_id)
         session = cls(flow, resources, state, store, session_id=session_id, observers=observers)
-        text = store.interrupted(session_id)
-        if text is not None:
-            try:
-                session._interrupted(text)
-            except ConflictError:  # another process was quicker
-                return cls.resume(flow, store, session_id, resources, observers=observers)
+        session.notice = "; ".join(filter(None, (session.notice, notice)))
         return session
-
-    def _interrupted(self, text: str) -> None:
-        """Keep the message that was never answered as a turn of its own."""
-        before, told = self.state, text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
-        history = (*before.history, Message("user", text))
-        state = msgspec.structs.replace(before, history=history, turn=before.turn + 1)
-        self._commit(state, [Interrupted(before.node), self._rest()])
-        self.notice += (
-            f"{'; ' * bool(self.notice)}your last message got no answer, as the program was stopped; "
-            f"send it again if it still matters: {told}"
-        )
 
     def anew(
         self, flow: Flow | None = None, resources: Mapping[str, Any] | None = None, *, instead: bool = False

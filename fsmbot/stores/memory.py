@@ -21,7 +21,10 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def begin(self, session_id: str, turn: int, text: str) -> None:
-        """Note nothing: what is in memory does not outlive its process."""
+        """Note nothing, as what is in memory does not outlive its process; raises ConflictError."""
+        last = next(reversed(self._turns.get(session_id, {})), turn - 1)
+        if last != turn - 1:
+            raise conflict(session_id, last, turn - 1)
 
     def abandon(self, session_id: str, turn: int) -> None:
         """Forget no note."""
@@ -39,7 +42,7 @@ class MemoryStore:
             turns = self._turns.get(session_id, {})
             last = next(reversed(turns), None)
             if self._state(session_id, last) != before or (before is not None and state.turn <= before.turn):
-                raise conflict(session_id, last, before)
+                raise conflict(session_id, last, None if before is None else before.turn)
             self._turns.setdefault(session_id, turns)[state.turn] = bare, len(state.history)
             self._history[session_id, state.opening] = state.history
 

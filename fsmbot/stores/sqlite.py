@@ -42,6 +42,9 @@ class SQLiteStore:
         """Note the message that a turn is to answer. The note survives the end of the process, but,
         unlike a turn, not always the loss of power: it is not waited for."""
         with self._lock, self._explained("be written"):
+            last = self._row(session_id, LAST)
+            if last is not None and last[0] != turn - 1:
+                raise conflict(session_id, last[0], turn - 1)
             note = (session_id, turn, text, self._presence.number())
             self._db.execute("PRAGMA synchronous=NORMAL")
             try:
@@ -86,7 +89,7 @@ class SQLiteStore:
             latest = tuple(messages) == before.history[len(before.history) - len(messages) :]
             agreed = latest and state == msgspec.structs.replace(before, history=()) and last[0] < turn
         if not agreed:
-            raise conflict(session_id, None if last is None else last[0], before)
+            raise conflict(session_id, last and last[0], None if before is None else before.turn)
 
     def _row(self, session_id: str, turn: int) -> tuple[int, str, str] | None:
         """Return number, state and messages of the last turn up to this one."""

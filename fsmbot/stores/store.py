@@ -20,7 +20,8 @@ class Store(Protocol):
     def begin(self, session_id: str, turn: int, text: str) -> None:
         """Note the message that a turn is to answer, before anybody answers it.
 
-        The note outlives the process, and ends with the turn. Raises StoreError.
+        The note outlives the process, and ends with the turn. Raises ConflictError where the session
+        is known, and its last turn is not the one before; StoreError.
         """
 
     def abandon(self, session_id: str, turn: int) -> None:
@@ -56,10 +57,10 @@ class Store(Protocol):
         """Forget a session for good; return whether it was known."""
 
 
-def conflict(session_id: str, last: int | None, expected: State | None) -> ConflictError:
-    """Return the error for a session that is not where the caller believes it to be."""
+def conflict(session_id: str, last: int | None, expected: int | None) -> ConflictError:
+    """Return the error for a session whose last turn is not the one that the caller knows."""
     stands = "is not there any more" if last is None else f"stands after turn {last}"
-    known = "as a new one" if expected is None else f"after turn {expected.turn}"
+    known = "as a new one" if expected is None else f"after turn {expected}"
     return ConflictError(
         f"session '{session_id}' has gone on elsewhere: in the store it {stands}, and here it was known "
         f"{known}; nothing was kept of this turn, so resume the session and try again"
