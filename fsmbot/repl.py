@@ -79,6 +79,7 @@ class Repl:
         self._history: History = PrivateHistory() if history else InMemoryHistory()
         self._input, self._output = input, output
         self._foresight = Foresight(lambda: self.chat.session)
+        self._named = [f"session {name}"] if name else []
         self._opened: Session | None = None
         self._told = self._playing = False
 
@@ -247,7 +248,11 @@ class Repl:
     def _toolbar(self) -> str:
         """Return where the conversation stands, and what the model does."""
         state = self.chat.session.state
-        parts = [self.chat.session.flow.name, f"at {state.node or self.chat.session.flow.start}"]
+        parts = [
+            self.chat.session.flow.name,
+            *self._named,
+            f"at {state.node or self.chat.session.flow.start}",
+        ]
         parts += [f"{name}: {status}" for name, status in explain.statuses(self.chat.resources)]
         return safe_line(" | ".join(parts))
 
