@@ -21,7 +21,7 @@ from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.placeholders import fill
-from fsmbot.resuming import take_up
+from fsmbot.resuming import adopt, stands, take_up
 from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
@@ -55,10 +55,11 @@ class Session:
         session_id: str = "",
         observers: Sequence[Observer] = (),
     ) -> None:
-        self.flow, self.store, self.notice = flow, store, ""
+        self.flow, self.store = flow, store
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
         self._resources, self._observers = flow.share(resources), observers
-        self.state = _NEW if state is None else self._adopted(state)
+        self.state = _NEW if state is None else state
+        self.notice = "" if state is None else adopt(state, flow, self.id)
         self._brought = self.state.memory if self.state.status == "new" else {}
         if store is None and BACK in flow.commands:
             self.store = MemoryStore()  # to go back, somebody must keep what was
@@ -120,21 +121,6 @@ class Session:
         if self.state.status == "new" or self.store is None:
             return None
         return None if self.store.load(self.id) is None else self.state
-
-    def _adopted(self, state: State) -> State:
-        """Check a state from elsewhere against this flow."""
-        if not isinstance(state, State):
-            raise TypeError(
-                f"state must be a State, not {type(state).__name__}; JSON becomes one by State.from_json(...)"
-            )
-        if not self._stands(state):
-            raise StateError(
-                f"session '{self.id}' waits at node '{state.node}', which is no longer a listening "
-                f"node of flow '{self.flow.name}'; restore it, or begin anew"
-            )
-        if state.status != "new" and state.flow != self.flow.fingerprint:
-            self.notice = f"flow '{self.flow.name}' has changed since this session's last turn"
-        return state
 
     def start(self) -> Iterator[Event]:
         """Begin the conversation; raises StateError if it has begun, ConflictError if it has in the store."""
@@ -314,16 +300,11 @@ class Session:
         if not self.state.answered or self.store is None:
             return None
         before = self.store.at(self.id, self.state.turn - 1)
-        return before if before is not None and self._stands(before) else None
+        return before if before is not None and stands(before, self.flow) else None
 
     def _return_to(self, before: State) -> None:
         assert self.store is not None
         self.state = self._kept = self.store.rewind(self.id, before.turn) or before
-
-    def _stands(self, state: State) -> bool:
-        """Return whether the node where a state waits is still one that listens."""
-        step = self.flow.steps.get(state.node)
-        return state.status != "listening" or bool(step and step.listens)
 
 
 def _last_said(state: State, most: int | None) -> list[str]:
