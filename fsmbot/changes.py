@@ -14,7 +14,7 @@ WIDTH = 60
 
 def changes(old: Flow, new: Flow, prefix: str = "") -> Iterator[str]:
     """Yield a line for each node, key or setting that differs, those of subflows by their paths."""
-    for name in old.nodes.keys() - new.nodes.keys():
+    for name in (name for name in old.nodes if name not in new.nodes):
         yield f"node '{prefix}{name}' is gone"
     for name, node in new.nodes.items():
         if name not in old.nodes:

@@ -19,7 +19,7 @@ from typing import NoReturn
 from fsmbot.actions import WRONG
 from fsmbot.arguments import make_parser
 from fsmbot.errors import FsmbotError
-from fsmbot.text import safe
+from fsmbot.text import fence_streams, safe
 
 LOADING = "load-doctor"
 """The name of the thread in which `fsmbot.doctor` loads its model."""
@@ -54,6 +54,7 @@ def run() -> NoReturn:
     A model that is still loading in the background is left at once: to unwind its thread while the
     interpreter shuts down would abort the process.
     """
+    fence_streams("stdout", "stderr")
     code = main()
     if any(thread.name == LOADING for thread in threading.enumerate()):
         logging.shutdown()

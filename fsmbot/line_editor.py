@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from prompt_toolkit.application import get_app
@@ -16,13 +17,22 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.shortcuts import PromptSession
-from prompt_toolkit.utils import is_dumb_terminal
+from prompt_toolkit.utils import get_cwidth, is_dumb_terminal
 
 from fsmbot import commands
+from fsmbot.session import MAX_MESSAGE
 from fsmbot.terminal import STYLE, color_depth
-from fsmbot.text import safe
+from fsmbot.text import MARK, safe
 
-MAX_PASTE = 200_000
+MAX_PASTE = MAX_MESSAGE + 1_000
+"""Characters of a paste that are kept: more than a message may have, and still shown at once."""
+
+CUT = " [... too long, cut here ...] "
+"""What stands in a paste where it was cut."""
+
+MAX_STACK = 30
+"""Characters without a width, such as accents, that are shown on one letter."""
+
 _PASTE_END = "\x1b[201~"
 
 
@@ -86,11 +96,15 @@ def _keys() -> KeyBindings:
     def clear(event: KeyPressEvent) -> None:
         event.current_buffer.reset()
 
+    @keys.add("<vt100-mouse-event>")
+    def ignore(event: KeyPressEvent) -> None:
+        """No mouse is asked for, and prompt_toolkit takes a typed "\x1b[31m" for a broken one."""
+
     return keys
 
 
 class PasteLimit(Vt100Parser):
-    """Drops what a paste has beyond MAX_PASTE characters, far more than a message may have.
+    """Drops what a paste has beyond MAX_PASTE characters, and says so at the end of it.
 
     prompt_toolkit searches all of a paste again for each kilobyte that comes: minutes for 10 MB.
     """
@@ -100,7 +114,7 @@ class PasteLimit(Vt100Parser):
         if self._in_bracketed_paste and len(self._paste_buffer) > MAX_PASTE:
             tail = self._paste_buffer[-len(_PASTE_END) :]
             if _PASTE_END not in tail + data:
-                self._paste_buffer = self._paste_buffer[:MAX_PASTE] + (tail + data)[-len(_PASTE_END) :]
+                self._paste_buffer = self._paste_buffer[:MAX_PASTE] + CUT + (tail + data)[-len(_PASTE_END) :]
                 return
         super().feed(data)
 
@@ -112,9 +126,22 @@ def limit_paste(input: Input) -> None:
 
 
 class SafeInput(Processor):
-    """Shows what is typed, pasted or recalled as safe text, a character for a character."""
+    """Shows what is typed, pasted or recalled as safe text, a character for a character.
+
+    Of many marks on one letter, those beyond MAX_STACK are shown beside it: prompt_toolkit measures
+    the letter anew with every mark, and would need minutes for a few thousand.
+    """
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         """Replace unsafe characters in one line of the input."""
         fragments = transformation_input.fragments
-        return Transformation([(style, safe(text), *rest) for style, text, *rest in fragments])  # type: ignore[misc]
+        return Transformation([(style, _shown(text), *rest) for style, text, *rest in fragments])  # type: ignore[misc]
+
+
+def _shown(text: str) -> str:
+    text = safe(text)
+    marks = "" if text.isascii() else "".join(c for c in set(text) if get_cwidth(c) == 0)
+    if not marks:
+        return text
+    heap = f"[{re.escape(marks)}]{{{MAX_STACK + 1},}}"
+    return re.sub(heap, lambda run: run[0][:MAX_STACK].ljust(len(run[0]), MARK), text)

@@ -7,9 +7,10 @@ only if it consists of these words and nothing else, so that none is swallowed b
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from fsmbot.normal import normal_form
 
 HELP, RESTART, REPEAT, BACK = COMMANDS = ("help", "restart", "repeat", "back")
 """The commands that a flow may put into words."""
@@ -46,7 +47,7 @@ def normal(text: str) -> str:
 
 def words_at(text: str) -> Iterator[tuple[int, str]]:
     """Yield the words of a text in small letters and without apostrophes, each with its place."""
-    for found in _WORD.finditer(unicodedata.normalize("NFC", text)):
+    for found in _WORD.finditer(normal_form("NFC", text)):
         yield found.start(), found[0].replace("'", "").replace("’", "").casefold()
 
 

@@ -43,13 +43,13 @@ def fence(output: Output, *, dumb: bool) -> Output:
     """Make the last step before the terminal refuse what is unsafe, wherever it comes from.
 
     prompt_toolkit writes all content by `write`, and its own escape sequences by `write_raw`, which
-    a dumb terminal cannot take at all; only the carriage return alone, which moves the cursor, comes
-    by `write`.
+    a dumb terminal cannot take at all; only the carriage return alone, which moves the cursor of
+    another, comes by `write`.
     """
     write = output.write
 
     def write_safe(data: str) -> None:
-        write(data if data == "\r" else safe(data).replace("\n", "\r\n"))
+        write(data if data == "\r" and not dumb else safe(data).replace("\n", "\r\n"))
 
     output.write = write_safe  # type: ignore[method-assign]
     if dumb:
@@ -134,6 +134,7 @@ class Screen:
         with self._lock:
             if self._spinner is None and self._at_line_start and not self.dumb:
                 self._spinner = Spinner(self.output, self._lock, what)
+                self._spinner.start()  # now that Ctrl-C finds it, and can have it stopped
 
     def stop_waiting(self) -> None:
         """Take the spinner away."""
@@ -156,12 +157,15 @@ class Screen:
 
 
 class Spinner:
-    """Turns on a line of its own, in a thread, until it is stopped."""
+    """Turns on a line of its own, in a thread, from its start until it is stopped."""
 
     def __init__(self, output: Output, lock: threading.RLock, what: Callable[[], str]) -> None:
         self._output, self._lock, self._what = output, lock, what
         self._stopped = threading.Event()
         self._drawn = False
+
+    def start(self) -> None:
+        """Begin to turn, after a moment."""
         threading.Thread(target=self._turn, name="spinner", daemon=True).start()
 
     def stop(self) -> None:

@@ -2,12 +2,17 @@
 
 Whatever a user, a model or a file says passes `safe` before it reaches a terminal or a log: no
 control, escape, bidirectional or zero-width character goes through; a visible mark stands instead.
+A program's own streams are fenced, too, so that what libraries, handlers and Python itself write there
+(a debugging print, a warning, a traceback) is as harmless.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import unicodedata
+from typing import TextIO
 
 MARK = "\ufffd"
 """What stands in place of a character that must not reach a terminal."""
@@ -56,6 +61,34 @@ def escaped(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if safe(c, keep=keep) == c else json.dumps(c)[1:-1] for c in text)
+
+
+def fence_streams(*names: str, keep: str = "\n\t") -> None:
+    """Let everything that this program writes to the streams of `sys` named here be safe text."""
+    for name in names:
+        setattr(sys, name, fenced(getattr(sys, name), keep=keep))
+
+
+def fenced(stream: TextIO, *, keep: str = "\n\t") -> TextIO:
+    """Return a stream that writes where another does, safe text only; bytes, to its buffer, go unseen."""
+    return _Fenced(stream, keep) if isinstance(stream, io.TextIOWrapper) else stream
+
+
+class _Fenced(io.TextIOWrapper):
+    def __init__(self, stream: io.TextIOWrapper, keep: str) -> None:
+        super().__init__(
+            stream.buffer,
+            stream.encoding,
+            stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        self._keep = keep
+        self._behind = stream  # which would close the buffer if it went
+
+    def write(self, text: str, /) -> int:
+        super().write(safe(text, keep=self._keep))
+        return len(text)
 
 
 class _Table(dict[int, str]):

@@ -29,7 +29,7 @@ from fsmbot import history as history_module
 from fsmbot.events import Event, Said
 from fsmbot.flow import Flow
 from fsmbot.history import PrivateHistory, default_path
-from fsmbot.line_editor import SafeInput, make_prompt
+from fsmbot.line_editor import MAX_STACK, SafeInput, make_prompt
 from fsmbot.loader import load_flow, parse_flow
 from fsmbot.repl import Repl
 from fsmbot.session import Session
@@ -219,7 +219,7 @@ def test_a_paste_of_10_mb_is_refused_in_time(doctor_flow: Flow, keys: PipeInput)
     typing.start()
     assert talk.repl.run() == 0
     typing.join()
-    assert re.search(r"the message has 200,\d+ characters; at most 20,000 are read", talk.out.getvalue())
+    assert re.search(r"the message has 21,\d+ characters; at most 20,000 are read", talk.out.getvalue())
 
 
 def test_slash_commands_are_answered(doctor_flow: Flow, keys: PipeInput) -> None:
@@ -384,6 +384,45 @@ def test_the_last_step_before_the_terminal_is_safe(written: str, shown: str) -> 
     output.write(written)
     output.flush()
     assert out.getvalue() == shown
+
+
+def test_a_dumb_terminal_has_no_cursor_to_move() -> None:
+    """A carriage return on its own comes from the user there, as prompt_toolkit draws nothing."""
+    out = io.StringIO()
+    fence(output := Vt100_Output(out, lambda: Size(24, 80)), dumb=True).write("\r")
+    output.flush()
+    assert out.getvalue() == "\ufffd"
+
+
+def test_ctrl_c_while_the_spinner_starts_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread is waited for when it starts, which is when an interrupt is likeliest to come."""
+    out = io.StringIO()
+    screen = Screen(Vt100_Output(out, lambda: Size(24, 80)), dumb=False)
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        screen.wait(lambda: "thinking...")
+    screen.end()
+    assert not [thread for thread in threading.enumerate() if thread.name == "spinner" and _outlives(thread)]
+    assert "thinking" not in out.getvalue()
+
+
+def _outlives(thread: threading.Thread) -> bool:
+    thread.join(1)
+    return thread.is_alive()
+
+
+def test_a_heap_of_marks_is_laid_out_at_once() -> None:
+    """30,000 accents on a letter would take prompt_toolkit minutes; all but the first are shown beside it."""
+    typed = "a" + "\u0301" * 30_000 + "\u1161" * 40 + "b"
+    line = TransformationInput(BufferControl(), Document(typed), 0, lambda i: i, [("", typed)], 80, 24)
+    ((_, shown),) = SafeInput().apply_transformation(line).fragments
+    assert shown == "a" + "\u0301" * MAX_STACK + "\ufffd" * (30_040 - MAX_STACK) + "b"
 
 
 def test_typed_text_is_made_safe_before_it_is_laid_out(keys: PipeInput) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsmbot.text import MARK, safe, safe_line
+from fsmbot.text import MARK, fence_streams, fenced, safe, safe_line
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates and controls included
 
@@ -82,3 +84,29 @@ def test_a_safe_line_is_one_line(text: str) -> None:
 def test_pieces_are_as_safe_as_the_whole(pieces: list[str]) -> None:
     """A streamed message looks the same as one that came at once."""
     assert "".join(map(safe, pieces)) == safe("".join(pieces))
+
+
+def test_a_fenced_stream_writes_safe_text_only() -> None:
+    """Whoever writes: print, writelines, or a library; bytes for the buffer below stay bytes."""
+    under = io.BytesIO()
+    stream = fenced(io.TextIOWrapper(under, "utf-8", line_buffering=True))
+    print("a\x1b[31m\tb\u202e", file=stream)
+    stream.writelines(["c\x9b\n"])
+    stream.buffer.write(b"\x1b[0m")
+    assert under.getvalue().decode() == f"a{MARK}[31m\tb{MARK}\nc{MARK}\n\x1b[0m"
+
+
+def test_a_stream_that_is_fenced_has_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoding and error handling go on; a stream that is closed, or keeps no bytes, is left alone."""
+    old = io.TextIOWrapper(io.BytesIO(), "latin-1", "backslashreplace")
+    kept = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", old)
+    monkeypatch.setattr(sys, "stderr", None)
+    fence_streams("stdout", "stderr")
+    assert (sys.stdout.encoding, sys.stdout.errors, sys.stdout.buffer) == (
+        old.encoding,
+        old.errors,
+        old.buffer,
+    )
+    assert sys.stderr is None
+    assert fenced(kept) is kept

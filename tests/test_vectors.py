@@ -61,6 +61,12 @@ def test_words_of_reads_a_bounded_sample_of_a_huge_text(piece: str) -> None:
     assert sum(map(len, words_of(piece * 2_000_000))) < 150_000
 
 
+@pytest.mark.parametrize("letter", ["㏂", "İ", "ﷺ", "⒜"])
+def test_letters_that_become_several_are_sampled_too(letter: str) -> None:
+    """6,000 characters stay 3,000 words at the most, and do not become 12,000."""
+    assert len(words_of(letter * 6_000)) <= 3_001
+
+
 def test_a_long_text_is_read_at_its_start_middle_and_end() -> None:
     """Of a long text, words at the start, in the middle and at the end are seen."""
     text = "fever " + "x " * 20_000 + "cough " + "x " * 20_000 + " rash"

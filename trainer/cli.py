@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsmbot.errors import FsmbotError
-from trainer.terminal import say
+from trainer.terminal import say, show
 
 DESCRIPTION = """Train what the bot knows. The doctor's adapter: plan, preview, train, evaluate, merge, in
 this order. Its gate: vectors, evaluate-gate."""
@@ -57,7 +57,7 @@ def _gate(args: argparse.Namespace) -> None:
         plot=args.plot,
     )  # fmt: skip
     for part in parts:
-        print(part, flush=True)
+        show(part)
 
 
 def _config_options(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
 def _plan(args: argparse.Namespace) -> None:
     from trainer.plan import plan
 
-    print(plan(args.config, args.overrides, device=args.device))
+    show(plan(args.config, args.overrides, device=args.device))
 
 
 def _count(text: str) -> int:
@@ -154,7 +154,7 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     from trainer.evaluate import run_evaluation, table
 
-    print(table(run_evaluation(args.config, args.overrides, adapter=args.adapter, answers=args.answers)))
+    show(table(run_evaluation(args.config, args.overrides, adapter=args.adapter, answers=args.answers)))
 
 
 def _merge_options(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +166,7 @@ def _merge_options(parser: argparse.ArgumentParser) -> None:
 def _merge(args: argparse.Namespace) -> None:
     from trainer.merge import merge
 
-    print(merge(args.adapter, args.out, dtype=args.dtype))
+    show(merge(args.adapter, args.out, dtype=args.dtype))
 
 
 COMMANDS = {

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fsmbot.doctor.artefact import SHIPPED, read_card
 from fsmbot.doctor.weights import DEFAULT_BASE, quantized_folder
 from fsmbot.errors import ResourceError
+from fsmbot.text import fence_streams, safe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +31,14 @@ def fetch_base(base: str = "", revision: str = "") -> int:
         base, revision = card.base or DEFAULT_BASE, revision or card.revision
     started = time.monotonic()
     try:
-        folder = quantized_folder(base, revision, report=lambda line: print(line, flush=True))
+        folder = quantized_folder(base, revision, report=lambda line: print(safe(line), flush=True))
     except ResourceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(safe(f"error: {error}"), file=sys.stderr)
         return 1
-    print(f"{base}: ready in {folder} ({time.monotonic() - started:.0f} s)")
+    print(safe(f"{base}: ready in {folder} ({time.monotonic() - started:.0f} s)"))
     return 0
 
 
 if __name__ == "__main__":
+    fence_streams("stdout", "stderr")
     sys.exit(main())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
 
 from fsmbot.contract import OTHER, Remembered, Remembers
+from fsmbot.normal import normal_form
 from fsmbot.placeholders import lookup, shown
 from fsmbot.registry import handler
 from fsmbot.spoken import normal, words_at
@@ -86,9 +87,9 @@ def match(
     keep: the name under which what fitted is remembered: the number, or the word as it is listed.
     """
     said: Any = lookup(value, turn.memory) if value else turn.text
-    text = "" if said is None else unicodedata.normalize("NFC", shown(said)[:LONGEST])
-    words, numbers = _Words(text), list(_numbers(text))
-    fits = [(*fit, name) for name, case in cases.items() for fit in _fits(case, words, numbers)]
+    text = "" if said is None else normal_form("NFC", shown(said)[:LONGEST])
+    words = _Words(text)
+    fits = [(*fit, name) for name, case in cases.items() for fit in _fits(case, words)]
     if not fits:
         return OTHER
     _, _, fitted, outcome = min(fits, key=lambda fit: fit[:2])
@@ -98,10 +99,10 @@ def match(
 
 
 class _Words:
-    """The words of a text, with the places where each stands."""
+    """The words of a text, with the places where each stands, and the numbers where they are asked for."""
 
     def __init__(self, text: str) -> None:
-        at = list(words_at(text))
+        self._text, at = text, list(words_at(text))
         self.starts, self.words = [start for start, _ in at], [word for _, word in at]
         self._places: dict[str, list[int]] = {}
         for place, word in enumerate(self.words):
@@ -113,12 +114,17 @@ class _Words:
             if self.words[place : place + len(phrase)] == phrase:
                 yield self.starts[place]
 
+    @cached_property
+    def numbers(self) -> list[tuple[int, float]]:
+        """The numbers written in digits, each with the characters before it."""
+        return list(_numbers(self._text))
+
 
 Fit = tuple[int, int, str | float]
 """The characters before what fits, minus its length in words, and what fits."""
 
 
-def _fits(case: Case, words: _Words, numbers: list[tuple[int, float]]) -> Iterator[Fit]:
+def _fits(case: Case, words: _Words) -> Iterator[Fit]:
     """Yield where a case fits."""
     if isinstance(case, Condition) and case.only is not msgspec.UNSET:
         said = words.words
@@ -126,19 +132,19 @@ def _fits(case: Case, words: _Words, numbers: list[tuple[int, float]]) -> Iterat
             (words.starts[0], -len(said), item) for item in case.only if said and normal(item).split() == said
         )
     elif isinstance(case, Condition):
-        yield from ((place, -1, number) for place, number in numbers if case.holds(number))
+        yield from ((place, -1, number) for place, number in words.numbers if case.holds(number))
     else:
-        yield from _listed(case, words, numbers)
+        yield from _listed(case, words)
 
 
-def _listed(case: list[str | float], words: _Words, numbers: list[tuple[int, float]]) -> Iterator[Fit]:
+def _listed(case: list[str | float], words: _Words) -> Iterator[Fit]:
     """Yield where words, phrases and numbers of a list fit."""
     for item in case:
         if isinstance(item, str):
             phrase = normal(item).split()
             yield from ((start, -len(phrase), item) for start in words.find(phrase))
         else:
-            yield from ((place, -1, number) for place, number in numbers if number == item)
+            yield from ((place, -1, number) for place, number in words.numbers if number == item)
 
 
 def _numbers(text: str) -> Iterator[tuple[int, float]]:

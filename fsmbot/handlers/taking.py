@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from fsmbot.contract import Remembers
+from fsmbot.normal import normal_form
 from fsmbot.registry import handler
 from fsmbot.spoken import normal, words_at
 from fsmbot.turn import Turn
+
+LONGEST = 20_000
+"""Characters of a message that are read."""
 
 LETTERS = 20
 """Characters that a word may have, on average, before a text counts as long."""
@@ -30,11 +34,15 @@ def take(
     after: opening words that are left out: with [my name is], "My name is Ada." is remembered as Ada.
     most: how many words may be remembered.
     """
-    words = list(words_at(turn.text))
+    said = turn.text.strip(MARKS)
+    if len(said) > LONGEST:
+        return "long"
+    said = normal_form("NFC", said)  # as words_at counts the places in it
+    words = list(words_at(said))
     words = words[_opening([word for _, word in words], after) :]
     if not words:
         return "nothing"
-    text = turn.text[words[0][0] :].strip(MARKS)
+    text = said[words[0][0] :].strip(MARKS)
     if len(words) > most or len(text) > most * LETTERS:
         return "long"
     turn.memory[keep] = text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from fsmbot.normal import normal_form
 
 MAX_CHARS = 6_000
 """Longer texts are read in three parts (start, middle, end) of a third of this each."""
@@ -31,8 +32,9 @@ def words_of(text: str) -> list[str]:
         found = _ASCII_WORD.findall(text.replace("`", "'").lower())
     else:
         # Apostrophes first: NFKC turns the acute accent into a space and a combining mark.
-        plain = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES))
-        found = _WORD.findall(plain.lower())
+        plain = normal_form("NFKC", text.translate(_APOSTROPHES))
+        # Some letters become several, so the sample is taken again.
+        found = _WORD.findall(sample(plain.lower()))
     return [_close_up(word) if "'" in word else word for word in found if len(word) <= MAX_LETTERS]
 
 

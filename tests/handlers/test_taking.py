@@ -26,6 +26,13 @@ def test_take_remembers_what_was_said_without_what_is_around_it(text: str, kept:
     assert turn.memory == {"name": kept}
 
 
+def test_opening_words_are_left_out_whole_however_accents_are_typed() -> None:
+    """An accent of its own takes a place in the message, and none in the words."""
+    turn = Turn("Me\u0301 llamo Ada", memory={})
+    assert take(turn, keep="name", after=("mé llamo",)) == "taken"
+    assert turn.memory == {"name": "Ada"}
+
+
 @pytest.mark.parametrize("text", ["", "  ", "?!", "👍", "my name is", "My name is..."])
 def test_take_finds_nothing_in_nothing(text: str) -> None:
     """Without letters or digits there is nothing, and what was remembered stays."""
