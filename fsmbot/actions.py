@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsmbot.errors import DrawingError, FlowError, FsmbotError, RegistrationError
-from fsmbot.text import safe
+from fsmbot.text import safe, safe_line
 
 if TYPE_CHECKING:
     from fsmbot.drawing.visits import Visits
@@ -102,7 +102,7 @@ def _stored(options: argparse.Namespace) -> tuple[SQLiteStore | None, str]:
         return None, ""
     if options.no_history:
         raise FsmbotError("--session keeps the conversation, and --no-history keeps nothing: choose one")
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+    if not name.strip() or safe_line(name) != name or len(name) > LONGEST_NAME:
         raise FsmbotError(
             f"--session {name!r}: a session's name has 1 to {LONGEST_NAME} letters, digits or signs, "
             "not spaces alone"
