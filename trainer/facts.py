@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import ADAPTER, read_card
-from fsmbot.doctor.weights import sha256
+from fsmbot.doctor.adapter import ADAPTER
+from fsmbot.doctor.artefact import read_card
+from fsmbot.doctor.hub import sha256
 from fsmbot.errors import ConfigError
 
 RUN, EVALUATION, README = "run.json", "evaluation.json", "README.md"
