@@ -63,13 +63,11 @@ def check_sums(folder: Path) -> None:
             found = sha256(path)
         elif re.fullmatch(r"[0-9a-f]{40}", stated):
             found = _git_sha1(path)
-        elif path.suffix == ".safetensors":
-            raise DoctorError(
-                f"{path} cannot be checked, as the hub's cache does not say its sha256; use a cache on a "
-                "disk that knows symbolic links (HF_HOME), or give a local folder"
-            )
         else:
-            continue
+            raise DoctorError(
+                f"{path} cannot be checked, as the hub's cache does not say its sum; use a cache on a disk "
+                "that knows symbolic links (HF_HOME), or give a local folder"
+            )
         if found != stated:
             raise DoctorError(
                 f"{path} is not the file that the hub has: its sum is {found}, and the hub states {stated}; "
