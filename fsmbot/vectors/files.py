@@ -36,8 +36,8 @@ BROKEN = (
 LARGEST = 1e6
 """Entries of vectors are far smaller; squares of larger ones would overflow."""
 
-MAX_HEADER = 10_000
-"""Bytes of a .npy file's header, as numpy itself reads at the most; it would ask for 4 GB before it looks."""
+MAX_HEADER = 1_000
+"""Bytes of a .npy file's header; usual ones have 118. numpy asks for what a header claims, up to 4 GB."""
 
 MAX_SETTINGS = 1 << 16
 """Bytes of a gate.json, which holds nine numbers."""
@@ -59,6 +59,8 @@ def open_array(path: Path, *, dimensions: int) -> NDArray[Any]:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if mapped.dtype not in (np.int8, np.float16, np.float32) or mapped.ndim != dimensions:
             raise ValueError(f"found {mapped.ndim} dimensions of {mapped.dtype}")
+        if not mapped.size:
+            raise ValueError(f"there is nothing in its shape, {mapped.shape}")
     except (*BROKEN, TokenError) as error:
         raise broken(path, error) from error
     found: NDArray[Any] = mapped
