@@ -147,6 +147,9 @@ def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
         return flow
     if not folder.is_dir():
         raise FsmbotError(f"--doctor {folder}: there is no such folder")
+    from fsmbot.doctor.artefact import check_artefact
+
+    check_artefact(folder)
     settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
     return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
 

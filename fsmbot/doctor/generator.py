@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fsmbot.doctor.artefact import SHIPPED, Card, has_adapter, read_card, with_adapter
+from fsmbot.doctor.adapter import with_adapter
+from fsmbot.doctor.artefact import SHIPPED, Card, check_artefact, has_adapter, read_card
 from fsmbot.doctor.base import Base, load_base
 from fsmbot.doctor.decode import Decoding, decode
 from fsmbot.doctor.prompt import Prompt
@@ -107,7 +108,9 @@ class LocalDoctor:
             tokens = decode(loaded.model, ids, loaded.prompt.stops, max_new_tokens, loaded.decoding)
             try:
                 yield from stream_text(tokens, loaded.prompt, max_new_tokens)
-            except (RuntimeError, MemoryError) as error:  # torch: out of memory, bad weights
+            except DoctorError as error:
+                raise self._report(error)
+            except (RuntimeError, MemoryError, IndexError) as error:  # torch: out of memory, bad weights
                 raise self._report(DoctorError(f"the model failed while answering: {error}")) from error
 
     def _wait(self) -> _Loaded:
@@ -130,7 +133,7 @@ class LocalDoctor:
             self._failure, self._status = None, name
         except ResourceError as error:
             self._failure = self._report(error)
-        except Exception as error:  # a thread's exception would otherwise vanish
+        except BaseException as error:  # a thread's exception would otherwise vanish
             failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {error}")
             self._failure = self._report(failure)
         finally:
@@ -166,6 +169,7 @@ class LocalDoctor:
         """Return the folder and its card; a base of the user's own goes without the shipped adapter."""
         if self._adapter:
             folder = Path(self._adapter).expanduser()
+            check_artefact(folder)
             return folder, read_card(folder)
         return (None, Card()) if self._base else (SHIPPED, read_card(SHIPPED))
 

@@ -10,10 +10,12 @@ the [INST] format is that of "Llama 2" (https://arxiv.org/abs/2307.09288, append
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from fsmbot.doctor.template import render, template_of
 from fsmbot.errors import DoctorError
 from fsmbot.turn import Message
 
@@ -73,7 +75,9 @@ class Prompt:
     def __init__(self, tokenizer: Tokenizer, system: str = SYSTEM) -> None:
         self._tokenizer = tokenizer
         self.system = system
-        self.format: Format = "chat-template" if tokenizer.chat_template else "llama-2"
+        template = template_of(tokenizer)
+        self.format: Format = "chat-template" if template else "llama-2"
+        self._template = template or LLAMA_2
         self._vocabulary: dict[str, int] = tokenizer.get_vocab()
         self._forbidden = _forbidden_ids(tokenizer)
         self._markers: dict[tuple[str, ...], list[list[int]]] = {}
@@ -126,8 +130,7 @@ class Prompt:
         Where a tokenizer or a text insists on one, its characters are encoded one by one.
         """
         clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
-        encoded = self._tokenizer(clean, add_special_tokens=False, split_special_tokens=True)
-        ids: list[int] = list(encoded["input_ids"])
+        ids = self._encode(clean, plain=True)
         if any(marker in clean for marker in self._lookalikes):
             ids = [part for i in ids for part in self._spell(i)]
         elif not self._forbidden.isdisjoint(ids):
@@ -136,9 +139,10 @@ class Prompt:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids, special tokens left out."""
-        text: str = self._tokenizer.decode(
-            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        with explained_panic():
+            text: str = self._tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         return text
 
     def _spell(self, token_id: int) -> list[int]:
@@ -175,16 +179,17 @@ class Prompt:
         return self._markers[roles]
 
     def _encode_marker(self, text: str) -> list[int]:
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=False)
-        return list(encoded["input_ids"]) if text else []
+        return self._encode(text, plain=False) if text else []
+
+    def _encode(self, text: str, *, plain: bool) -> list[int]:
+        with explained_panic():
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=plain)
+        return list(encoded["input_ids"])
 
     def _texts(self, roles: Sequence[str], *, prompting: bool) -> list[str]:
         """Render the template around holes; return the texts before, between and after them."""
         messages = [{"role": role, "content": f"FSMBOT-HOLE-{i}-END"} for i, role in enumerate(roles)]
-        template = self._tokenizer.chat_template or LLAMA_2
-        text = self._tokenizer.apply_chat_template(
-            messages, chat_template=template, tokenize=False, add_generation_prompt=prompting
-        )
+        text = render(self._tokenizer, self._template, messages, prompting=prompting)
         pieces = _HOLE.split(text)
         if pieces[1::2] != [str(i) for i in range(len(roles))]:
             raise DoctorError(
@@ -194,11 +199,9 @@ class Prompt:
         return pieces[::2]
 
     def _knows_system(self) -> bool:
-        from jinja2 import TemplateError
-
         try:
             self._texts(("system", "user"), prompting=True)
-        except (TemplateError, DoctorError):
+        except DoctorError:
             return False
         return True
 
@@ -216,6 +219,19 @@ class Prompt:
     def _common_prefix(self) -> list[int]:
         ids = self._join([[QUESTION]])
         return ids[: ids.index(QUESTION)]
+
+
+@contextmanager
+def explained_panic() -> Iterator[None]:
+    """Turn the panic of a tokenizer, which is written in Rust, into a DoctorError: it is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise DoctorError(
+            f"the tokenizer broke down ({error}); restore its files, or use another base"
+        ) from error
 
 
 def _forbidden_ids(tokenizer: Tokenizer) -> frozenset[int]:
