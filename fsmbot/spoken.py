@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Literal
 
 HELP, RESTART, REPEAT, BACK = COMMANDS = ("help", "restart", "repeat", "back")
 """The commands that a flow may put into words."""
@@ -20,7 +22,11 @@ NOTHING_BEFORE = "There is nothing to go back to."
 LONGEST = 200
 """Characters beyond which a message is no command."""
 
+MOST_MARKS = 30
+"""Marks on one letter that are read, as in Unicode's stream-safe text (UAX #15)."""
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_RUN = re.compile(rf"\W{{{MOST_MARKS + 1}}}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,19 @@ def normal(text: str) -> str:
 
 def words_at(text: str) -> Iterator[tuple[int, str]]:
     """Yield the words of a text in small letters and without apostrophes, each with its place."""
-    for found in _WORD.finditer(unicodedata.normalize("NFC", text)):
+    for found in _WORD.finditer(composed(text)):
         yield found.start(), found[0].replace("'", "").replace("’", "").casefold()
+
+
+def composed(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
+    """Return a text in a normal form, without the rest of very many marks on one letter.
+
+    To put marks into order takes the square of their number.
+    """
+    if _RUN.search(text):
+        runs = groupby(text, key=lambda character: unicodedata.combining(character) > 0)
+        text = "".join("".join(islice(run, MOST_MARKS) if marks else run) for marks, run in runs)
+    return unicodedata.normalize(form, text)
 
 
 def by_phrase(commands: Iterable[SpokenCommand]) -> dict[str, SpokenCommand]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ import msgspec
 from fsmbot.contract import OTHER, Remembered, Remembers
 from fsmbot.placeholders import lookup, shown
 from fsmbot.registry import handler
-from fsmbot.spoken import normal, words_at
+from fsmbot.spoken import composed, normal, words_at
 from fsmbot.turn import Turn
 
 LONGEST = 20_000
@@ -86,7 +85,7 @@ def match(
     keep: the name under which what fitted is remembered: the number, or the word as it is listed.
     """
     said: Any = lookup(value, turn.memory) if value else turn.text
-    text = "" if said is None else unicodedata.normalize("NFC", shown(said)[:LONGEST])
+    text = "" if said is None else composed(shown(said)[:LONGEST])
     words, numbers = _Words(text), list(_numbers(text))
     fits = [(*fit, name) for name, case in cases.items() for fit in _fits(case, words, numbers)]
     if not fits:
