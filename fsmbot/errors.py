@@ -28,6 +28,9 @@ from dataclasses import dataclass, field
 EXCERPT = 100
 """Characters of a line that are shown with a mistake in it."""
 
+LONGEST = 1_000
+"""Characters of a mistake that are told; names in it may be of any length."""
+
 
 class FsmbotError(Exception):
     """The root: `except FsmbotError` catches whatever this project raises on purpose."""
@@ -53,12 +56,28 @@ class Problem:
 
 def listed(source: str, problems: Iterable[Problem]) -> str:
     """Return problems as lines of `source:line:column: what`, each once, sorted by place."""
-    return "\n".join(f"{p.source or source}:{p.line}:{p.column}: {p.message}" for p in _sorted(problems))
+    return "\n".join(
+        f"{_one_line(p.source or source)}:{p.line}:{p.column}: {_one_line(_cut(p.message))}"
+        for p in _sorted(problems)
+    )
 
 
 def pointed(source: str, problems: Iterable[Problem]) -> str:
     """Return the same with the line in question below each, and a caret under the column."""
     return "\n".join(listed(source, [p]) + _caret(p) for p in _sorted(problems))
+
+
+def _cut(message: str) -> str:
+    """Leave out the middle of a very long message: how to mend it is said at the end."""
+    half = LONGEST // 2
+    return message if len(message) <= LONGEST else f"{message[:half]} [...] {message[-half:]}"
+
+
+def _one_line(text: str) -> str:
+    """Return text with what cannot be printed written as in Python, as a line break is: "\\n"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:

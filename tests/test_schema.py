@@ -280,7 +280,7 @@ def _containers(data: Any) -> Iterator[Any]:
 
 def only_what_a_schema_can_say(flow: Flow, doubt: Doubt) -> list[Mistake]:
     """Stand in for the checks of the graph: outcomes that a handler always has, and no start at the end."""
-    static = [m for m in check_outcomes(flow) if _is_static(flow, m)]
+    static = [m for m in check_outcomes(flow, doubt.guesses) if _is_static(flow, m)]
     return [*static, *([Mistake(("start",), "the end")] if flow.start == END else [])]
 
 
