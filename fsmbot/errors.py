@@ -104,7 +104,10 @@ def _cells(character: str) -> int:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its kind where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    try:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except Exception:  # an error whose own message fails
+        return type(error).__name__
 
 
 class FlowError(FsmbotError):
@@ -165,7 +168,9 @@ class OutcomeError(HandlerError):
 
 
 class ResourceError(FsmbotError):
-    """A shared resource cannot be had."""
+    """A shared resource cannot be had; `logged` where the log has the reason already."""
+
+    logged = False
 
 
 class MissingExtra(ResourceError):

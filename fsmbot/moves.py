@@ -15,7 +15,7 @@ from fsmbot.contract import END
 from fsmbot.errors import HandlerError, OutcomeError, StepLimitError
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
-from fsmbot.limits import place, reason, speech
+from fsmbot.limits import interrupted, place, reason, speech
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
@@ -99,15 +99,23 @@ class Move:
             return self._failed(step, error)
 
     def _speak(self, step: Step) -> Generator[Event, None, Routed | Failed]:
-        """Stream what a handler says; its pieces together are one message."""
+        """Stream what a handler says; its pieces together are one message.
+
+        Ctrl-C is passed on to the handler, which may say last words before it lets go.
+        """
         pieces: list[str] = []
         try:
             stream = speech(step.call(self.turn, self._resources))
+            said = next(stream)
             while True:
-                piece = Said(step.name, storable(next(stream)))
+                piece = Said(step.name, storable(said))
                 pieces.append(piece.text)
                 self.events.append(piece)
-                yield piece
+                try:
+                    yield piece
+                    said = next(stream)
+                except KeyboardInterrupt as stop:
+                    said = interrupted(stream, stop)
         except StopIteration as stop:
             moved = self._ended_speech(step, stop.value)
         except KeyboardInterrupt:

@@ -351,7 +351,7 @@ def test_what_one_refuses_the_other_refuses(data: Any) -> None:
 
 SAMPLES = {
     "prompt": "Hm?", "text": ["a", "b"], "threshold": 0.5, "max_new_tokens": 5, "value": "x", "keep": "y",
-    "after": ["a", "b c"], "most": 9, "question": "q",
+    "after": ["a", "b c"], "most": 9, "question": "q", "patience": 1.5,
     "cases": {"a": ["x", 1], "b": {"from": 1, "to": 2}, "c": {"only": ["d"]}},
     "handler": "", "remember": "z", "timeout": 2.5,
     "retry": {"times": 2, "wait": 0.5}, "on_error": "sorry", "description": "d", "next": "end",
