@@ -201,7 +201,9 @@ class Prompt:
     def _knows_system(self) -> bool:
         try:
             self._texts(("system", "user"), prompting=True)
-        except DoctorError:
+        except DoctorError as error:
+            if isinstance(error.__cause__, (TimeoutError, MemoryError)):
+                raise
             return False
         return True
 
@@ -223,14 +225,17 @@ class Prompt:
 
 @contextmanager
 def explained_panic() -> Iterator[None]:
-    """Turn the panic of a tokenizer, which is written in Rust, into a DoctorError: it is no Exception."""
+    """Turn the panic of a tokenizer, which is written in Rust, into a DoctorError: it is no Exception.
+
+    What it says may quote the text, and is left out.
+    """
     try:
         yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
         raise DoctorError(
-            f"the tokenizer broke down ({error}); restore its files, or use another base"
+            "the tokenizer broke down on a text; restore its files, or use another base"
         ) from error
 
 
