@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsmbot.errors import DrawingError, FlowError, FsmbotError, RegistrationError
-from fsmbot.text import safe
+from fsmbot.text import safe, safe_line
 
 if TYPE_CHECKING:
     from fsmbot.drawing.visits import Visits
     from fsmbot.flow import Flow
     from fsmbot.observe import Observer
     from fsmbot.registry import Registry
+    from fsmbot.stores import SQLiteStore
 
 WRONG = 2
 """The exit code for a wrong command line or file."""
+
+LONGEST_NAME = 100
+"""Characters that a session's name may have."""
 
 REFERENCE = Path(__file__).parent / "assets" / "doctor.yaml"
 """A copy of flows/doctor.yaml, which an installed package has not."""
@@ -73,16 +77,50 @@ def talk(options: argparse.Namespace) -> int:
         return _with_doctor(_load(options, path), options.doctor)
 
     flow, observers = load(), _observers(options)
+    store, name = _stored(options)
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from fsmbot.channels import run_json, run_plain
 
         run = run_json if options.json else run_plain
-        return run(flow, sys.stdin.buffer, sys.stdout, observers=observers)
+        return run(flow, sys.stdin.buffer, sys.stdout, store=store, name=name, observers=observers)
     from fsmbot.repl import Repl
 
     modules = [Path(name) for name in options.modules if name.endswith(".py")]
     watch = modules if options.watch else None
-    return Repl(flow, history=not options.no_history, load=load, watch=watch, observers=observers).run()
+    keeps = not options.no_history
+    return Repl(
+        flow, history=keeps, load=load, watch=watch, store=store, name=name, observers=observers
+    ).run()
+
+
+def _stored(options: argparse.Namespace) -> tuple[SQLiteStore | None, str]:
+    """Return where the conversation is kept and its name there, None and "" if it is not to be."""
+    name = options.session
+    if name is None:
+        if options.store is not None:
+            raise FsmbotError("--store keeps a session; name it with --session NAME")
+        return None, ""
+    if options.no_history:
+        raise FsmbotError("--session keeps the conversation, and --no-history keeps nothing: choose one")
+    if not name.strip() or safe_line(name) != name or len(name) > LONGEST_NAME:
+        raise FsmbotError(
+            f"--session {name!r}: a session's name has 1 to {LONGEST_NAME} letters, digits or signs, "
+            "not spaces alone"
+        )
+    from fsmbot.private import make_private_folder, state_folder
+    from fsmbot.stores import SQLiteStore
+
+    path = _store_file(options)
+    if path.parent == state_folder():
+        make_private_folder(path.parent)
+    return SQLiteStore(path), name
+
+
+def _store_file(options: argparse.Namespace) -> Path:
+    """Return the file of sessions that is named, or the user's own."""
+    from fsmbot.private import state_folder
+
+    return options.store or state_folder() / "sessions.db"
 
 
 def _observers(options: argparse.Namespace) -> list[Observer]:
@@ -109,6 +147,9 @@ def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
         return flow
     if not folder.is_dir():
         raise FsmbotError(f"--doctor {folder}: there is no such folder")
+    from fsmbot.doctor.artefact import check_artefact
+
+    check_artefact(folder)
     settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
     return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
 
@@ -207,10 +248,26 @@ def test(options: argparse.Namespace) -> int:
     return test(options)
 
 
+def sessions(options: argparse.Namespace) -> int:
+    from fsmbot.shelf.listing import listed
+
+    print(safe(listed(_store_file(options))))
+    return 0
+
+
+def delete(options: argparse.Namespace) -> int:
+    from fsmbot.shelf.listing import deleted
+
+    for line in deleted(_store_file(options), options.names):
+        print(safe(line))
+    return 0
+
+
 def export(options: argparse.Namespace) -> int:
-    from fsmbot.testing.export import export
+    from fsmbot.shelf.export import export
 
     _registry(options)
+    options.store = _store_file(options)
     return export(options)
 
 

@@ -26,6 +26,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-history", action="store_true", help="keep no input history on disk")
     parser.add_argument("--json", action="store_true", help="write the events as JSON lines")
     parser.add_argument("--watch", action="store_true", help="load the flow anew whenever it is edited")
+    parser.add_argument("--session", metavar="NAME", help="keep the conversation, and go on with it later")
+    _add_store(parser)
     _add_observers(parser)
     _add_handlers(parser, default=[])
     parser.set_defaults(run=actions.talk, parser=parser)
@@ -120,16 +122,35 @@ def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     return test
 
 
+def _add_store(parser: argparse.ArgumentParser, default: object = None) -> None:
+    parser.add_argument(
+        "--store",
+        metavar="FILE",
+        type=Path,
+        default=default,
+        help="the file of sessions (default: sessions.db in ~/.local/state/fsmbot)",
+    )
+
+
 def _add_sessions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    sessions = commands.add_parser("sessions", help="look into a store of sessions")
-    verbs = sessions.add_subparsers(title="actions", metavar="ACTION", required=True)
-    export = verbs.add_parser("export", help="print a stored session")
+    sessions = commands.add_parser("sessions", help="list, export and delete stored sessions")
+    _add_store(sessions, argparse.SUPPRESS)
+    sessions.set_defaults(run=actions.sessions)
+    verbs = sessions.add_subparsers(title="actions", metavar="ACTION")
+    listing = verbs.add_parser("list", help="list the sessions, the last used one first (the default)")
+    delete = verbs.add_parser("delete", help="delete sessions for good")
+    delete.add_argument("names", nargs="+", metavar="NAME", help="a session's name")
+    delete.set_defaults(run=actions.delete)
+    export = verbs.add_parser("export", help="print a session, or write it to a file")
     export.add_argument("name", metavar="NAME", help="the session's name")
-    export.add_argument("--store", metavar="FILE", type=Path, required=True, help="the SQLite file")
-    export.add_argument("--as-test", action="store_true", help="as a test file, else as Markdown")
+    forms = export.add_mutually_exclusive_group()
+    forms.add_argument("--json", dest="as_json", action="store_true", help="as JSON, else as Markdown")
+    forms.add_argument("--as-test", action="store_true", help="as a test file")
     export.add_argument("--flow", dest="flow_file", metavar="FLOW", type=Path, help="the flow it ran")
     export.add_argument("-o", "--out", metavar="OUT", type=Path, help="write to this new file")
     export.set_defaults(run=actions.export)
+    for verb in (listing, delete, export):
+        _add_store(verb, argparse.SUPPRESS)  # else it would take back what stands before
     return export
 
 

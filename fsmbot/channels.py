@@ -6,22 +6,20 @@ output could not be written, 130 after Ctrl-C, 141 when the reader of the output
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, BinaryIO, Protocol, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from fsmbot.errors import FsmbotError, StateError
-from fsmbot.events import Event, Said, to_json
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
-from fsmbot.session import MAX_MESSAGE, Session
-from fsmbot.stores import MemoryStore
+from fsmbot.session import MAX_MESSAGE
+from fsmbot.stores import Store
+from fsmbot.talking import Talk
 from fsmbot.text import safe
+from fsmbot.writers import JsonWriter, PlainWriter
 
 EMPTY = "the message is empty; please write your question"
 """What an empty line, or one of spaces only, is answered with."""
@@ -33,19 +31,6 @@ MAX_LINE = 4 * MAX_MESSAGE
 """Bytes of a line that are read at the most: a character of UTF-8 has four or fewer."""
 
 
-class Writer(Protocol):
-    """Shows what happens on one kind of output."""
-
-    def show(self, event: Event) -> None:
-        """Show an event."""
-
-    def refuse(self, message: str) -> None:
-        """Tell the user that this line got no answer, and why."""
-
-    def fail(self, message: str) -> None:
-        """Tell that a handler failed."""
-
-
 def run_plain(
     flow: Flow,
     source: BinaryIO,
@@ -53,11 +38,14 @@ def run_plain(
     err: TextIO | None = None,
     *,
     resources: Mapping[str, Any] | None = None,
+    store: Store | None = None,
+    name: str = "",
     observers: Sequence[Observer] = (),
 ) -> int:
-    """Talk in plain text: each reply on lines of its own, failures on `err` (stderr by default)."""
-    begin = _sessions(flow, resources, observers)
-    return _guarded(lambda: _converse(begin, source, PlainWriter(out, err)), out)
+    """Talk in plain text: each reply on lines of its own, notes and failures on `err` (stderr by
+    default). store, name: the session to go on with. Raises StoreError where it cannot be read."""
+    talk = Talk(flow, resources, store, name, observers, PlainWriter(out, err))
+    return _guarded(lambda: _converse(talk, source), out)
 
 
 def run_json(
@@ -66,61 +54,38 @@ def run_json(
     out: TextIO,
     *,
     resources: Mapping[str, Any] | None = None,
+    store: Store | None = None,
+    name: str = "",
     observers: Sequence[Observer] = (),
 ) -> int:
-    """Talk in JSON lines: every event, and `{"event":"error","message":…}` for what went wrong."""
-    begin = _sessions(flow, resources, observers)
-    return _guarded(lambda: _converse(begin, source, JsonWriter(out)), out)
+    """Talk in JSON lines: every event, `{"event":"note","message":…}` for what is to be known about a
+    resumed session, and `{"event":"error","message":…}` for what went wrong. Raises StoreError."""
+    talk = Talk(flow, resources, store, name, observers, JsonWriter(out))
+    return _guarded(lambda: _converse(talk, source), out)
 
 
-def _sessions(
-    flow: Flow, resources: Mapping[str, Any] | None, observers: Sequence[Observer]
-) -> Callable[[], Session]:
-    """Return a function that makes a session, each with a store of its own to go back in."""
-    return lambda: Session(flow, resources, store=MemoryStore(), observers=observers)
-
-
-def _converse(begin: Callable[[], Session], source: BinaryIO, writer: Writer) -> int:
+def _converse(talk: Talk, source: BinaryIO) -> int:
     """Answer line after line. A conversation that ended is followed by a new one, which opens only
     when there is a line for it, so that no prompt dangles at the end of the input."""
-    session = begin()
-    whole = _play(session.start, writer)
-    if _ended(session):
+    resumed = talk.session.state.status != "new"
+    talk.open()
+    if talk.ended and not resumed:
         return 0  # a flow that never listens has said all it has to say
     for line in read_lines(source):
         if isinstance(line, TooLong):
-            writer.refuse(str(line))
+            talk.writer.refuse(str(line))
         elif not line.strip():
-            writer.refuse(EMPTY)
+            talk.writer.refuse(EMPTY)
         elif _COMMAND.fullmatch(line.strip()):
-            whole &= _play(partial(session.obey, line.strip()[1:]), writer)
+            talk.obey(line.strip()[1:])
         else:
-            if _ended(session) and session.flow.spoken(line) is None:
-                session = begin()
-            whole &= _play(partial(session.send, _message(line)), writer)
-    return 0 if whole else 1
+            talk.send(_message(line))
+    return 0 if talk.whole else 1
 
 
 def _message(line: str) -> str:
     """Return the message in a line: two slashes at its beginning stand for one."""
     return line.lstrip()[1:] if line.lstrip().startswith("//") else line
-
-
-def _ended(session: Session) -> bool:
-    return session.state.status == "ended"
-
-
-def _play(turn: Callable[[], Iterator[Event]], writer: Writer) -> bool:
-    """Show one turn; return False if it failed, which leaves the conversation where it was."""
-    try:
-        for event in turn():
-            writer.show(event)
-    except StateError as error:
-        writer.refuse(str(error))
-    except FsmbotError as error:
-        writer.fail(str(error))
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -146,79 +111,6 @@ def read_lines(source: BinaryIO) -> Iterator[str | TooLong]:
         while not line.endswith(b"\n") and (line := source.readline(1 << 16)):
             size += len(line.rstrip(b"\r\n"))
         yield TooLong(size)
-
-
-class PlainWriter:
-    """Writes each bot message on lines of its own, piece by piece."""
-
-    def __init__(self, out: TextIO, err: TextIO | None = None) -> None:
-        self._out, self._err = _replacing(out), _replacing(sys.stderr if err is None else err)
-        self._open = False
-
-    def show(self, event: Event) -> None:
-        """Write a piece; anything else ends the message before it."""
-        if not isinstance(event, Said):
-            self._end()
-        elif event.text:
-            self._out.write(safe(event.text))
-            self._out.flush()
-            self._open = not event.text.endswith("\n")
-
-    def refuse(self, message: str) -> None:
-        """Write the refusal where the answer would stand."""
-        self._end()
-        self._out.write(safe(message) + "\n")
-        self._out.flush()
-
-    def fail(self, message: str) -> None:
-        """Write to stderr."""
-        self._end()
-        self._err.write(safe(f"error: {message}") + "\n")
-        self._err.flush()
-
-    def _end(self) -> None:
-        if self._open:
-            self._out.write("\n")
-            self._out.flush()
-            self._open = False
-
-
-class JsonWriter:
-    """Writes each event as a line of JSON."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = _replacing(out)
-
-    def show(self, event: Event) -> None:
-        """Write the event."""
-        self._line(to_json(event))
-
-    def refuse(self, message: str) -> None:
-        """Write an error event."""
-        error = {"event": "error", "message": message}
-        self._line(json.dumps(error, ensure_ascii=False, separators=(",", ":")))
-
-    fail = refuse
-
-    def _line(self, line: str) -> None:
-        self._out.write(_escape(line) + "\n")
-        self._out.flush()
-
-
-def _escape(line: str) -> str:
-    """Write what a terminal must not see as JSON escapes; they stand inside strings only, so that
-    a reader of the JSON gets the very same text."""
-    if line.isascii() and line.isprintable():
-        return line
-    return "".join(c if safe(c, keep="") == c else json.dumps(c)[1:-1] for c in line)
-
-
-def _replacing(stream: TextIO) -> TextIO:
-    """Let a stream of a narrow encoding replace characters instead of failing."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
-    return stream
 
 
 def _guarded(talk: Callable[[], int], out: TextIO) -> int:

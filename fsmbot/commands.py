@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsmbot import explain
+from fsmbot import explain, spoken
 from fsmbot.changes import changes
 from fsmbot.conversation import Chat
 from fsmbot.errors import FsmbotError, StateError
 from fsmbot.events import Event
 from fsmbot.nearby import suggest
 from fsmbot.private import write_private
-from fsmbot.spoken import HELP
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Command:
 COMMANDS: dict[str, Command] = {}
 """Every command by its name, in the order in which help shows them."""
 
-ALIASES = {"/undo": "/back", "/reset": "/restart"}
+ALIASES = {f"/{name}": f"/{command}" for name, command in spoken.ALIASES.items()}
 """Other names of commands."""
 
 
@@ -112,13 +111,13 @@ def _help(chat: Chat, rest: str) -> Reply:
 
 def _flow_help(chat: Chat) -> Iterator[str]:
     """Yield what the flow itself says of help, and the words by which it can be told something."""
-    spoken = chat.session.flow.commands
-    if HELP in spoken:
-        yield spoken[HELP].say
-    for name, entry in spoken.items():
+    worded = chat.session.flow.commands
+    if spoken.HELP in worded:
+        yield worded[spoken.HELP].say
+    for name, entry in worded.items():
         words = ", ".join(f'"{phrase}"' for phrase in entry.phrases)
         yield f"say {words}: {name}"
-    if spoken:
+    if worded:
         yield ""
 
 

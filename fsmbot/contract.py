@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,11 @@ class Setting:
 
     def marked(self, mark: str) -> bool:
         """Return whether the type is, or holds, one with this mark: filled, remembered or remembers."""
-        return _marked(self.type, mark)
+        return mark in self._marks
+
+    @cached_property
+    def _marks(self) -> frozenset[str]:
+        return frozenset(_marks(self.type))
 
     def convert(self, value: object) -> Any:
         """Return `value` checked against the type; raises msgspec.ValidationError."""
@@ -74,11 +79,12 @@ def bare(annotation: Any) -> Any:
     return typing.get_origin(annotation) or annotation
 
 
-def _marked(annotation: Any, mark: str) -> bool:
-    metas = getattr(annotation, "__metadata__", ())
-    if any(isinstance(m, msgspec.Meta) and (m.extra or {}).get(mark) for m in metas):
-        return True
-    return any(_marked(part, mark) for part in typing.get_args(annotation))
+def _marks(annotation: Any) -> Iterator[str]:
+    """Yield the marks of a type and of those inside it."""
+    for meta in getattr(annotation, "__metadata__", ()):
+        yield from (meta.extra or {}) if isinstance(meta, msgspec.Meta) else ()
+    for part in typing.get_args(annotation):
+        yield from _marks(part)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fsmbot.errors import FsmbotError, StateError
+from fsmbot.errors import ConflictError, FsmbotError, StateError
 from fsmbot.events import Commanded, Event, Said
 from fsmbot.flow import Flow
 from fsmbot.loader import load_flow
@@ -20,7 +20,7 @@ from fsmbot.played import Played, committed
 from fsmbot.registry import Resources, default_registry
 from fsmbot.session import Session
 from fsmbot.spoken import BACK, RESTART, SpokenCommand
-from fsmbot.stores import MemoryStore
+from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State
 
 MAX_UNDO = 100
@@ -58,7 +58,6 @@ class Moment:
     """Where things stood before a message: enough to come back to."""
 
     text: str
-    session_id: str
     state: State
     past: tuple[Talk, ...]
     last: Exchange | None
@@ -70,8 +69,10 @@ class Chat:
     """Conversations on one flow: `start()` and `send(text)` give events, as a session's do.
 
     flow: what the next conversation will run; the present one may still run the flow from before a
-    reload. load: reads the flow again; by default, from the file it came from. last: what the last
-    message led to. past: the conversations before the present one.
+    reload. load: reads the flow again; by default, from the file it came from. store, name: where the
+    conversations rest, as one session of that name, which is gone on with. last: what the last message
+    led to. past: the conversations before the present one. lost: why the stored session cannot go on
+    in this flow, "" where it can; `begin` leaves it then. Raises StoreError.
     """
 
     def __init__(
@@ -80,14 +81,17 @@ class Chat:
         resources: Mapping[str, Any] | None = None,
         load: Callable[[], Flow] | None = None,
         *,
+        store: Store | None = None,
+        name: str = "",
         observers: Sequence[Observer] = (),
     ) -> None:
         self.flow = flow
         self._load = load or self._load_source
         self._observers = observers
-        self._store = MemoryStore()  # what the spoken command `back` returns to
+        self._store = store or MemoryStore()  # what `back` returns to
         self.resources = flow.share(resources)
-        self.session = self._session(flow)
+        self.lost = ""
+        self.session = self._rejoined(name) if name else self._session(flow)
         self.past: tuple[Talk, ...] = ()
         self.last: Exchange | None = None
         self._turns: Turns = ()
@@ -99,6 +103,14 @@ class Chat:
             flow, self.resources, state, self._store, session_id=session_id, observers=self._observers
         )
 
+    def _rejoined(self, name: str) -> Session:
+        """Return the stored session of that name; where its node is gone, one that must begin anew."""
+        try:
+            return Session.resume(self.flow, self._store, name, self.resources, observers=self._observers)
+        except StateError as error:
+            self.lost = str(error)
+            return self._session(self.flow, session_id=name)
+
     @property
     def ended(self) -> bool:
         """Whether the present conversation is over."""
@@ -106,10 +118,10 @@ class Chat:
 
     def begin(self) -> None:
         """Leave the present conversation for a new one, which is still to be started."""
-        if self.session.state.turn:
+        if self.session.state.answered:
             self.past = (*self.past, self.session.state.history)
             self._past_turns = (*self._past_turns, self._turns)
-        self.session, self._turns = self._session(self.flow), ()
+        self.session, self._turns, self.lost = self.session.anew(self.flow, self.resources), (), ""
 
     def start(self) -> Iterator[Event]:
         """Start the present conversation; raises StateError if it has begun."""
@@ -125,10 +137,16 @@ class Chat:
     def send(self, text: str) -> Generator[Event, None, None]:
         """Do what `Session.send` does, and remember it for `undo` and `last`.
 
-        The spoken command `restart` leaves the present conversation for a new one.
+        The spoken command `restart` leaves the present conversation for a new one. Raises StateError
+        while the session is lost, and ConflictError when the stored session has gone on elsewhere:
+        then it is taken up as it stands there.
         """
+        if self.lost:
+            raise StateError(self.lost)
+        if self.session.state.status == "new":
+            yield from self.start()
         state, last = self.session.state, self.last
-        before = Moment(text, self.session.id, state, self.past, last, self._turns, self._past_turns)
+        before = Moment(text, state, self.past, last, self._turns, self._past_turns)
         command = self.session.flow.spoken(text)
         seen: list[tuple[Event, float]] = []
         error = ""
@@ -137,6 +155,9 @@ class Chat:
             yield from _recorded(self.restart() if restarts else self.session.send(text), seen)
         except FsmbotError as raised:
             error = str(raised)
+            if isinstance(raised, ConflictError):
+                self._moments.clear()
+                self.session, self._turns = self._rejoined(self.session.id), ()
             raise
         finally:
             events, seconds = zip(*seen, strict=True) if seen else ((), ())
@@ -175,13 +196,19 @@ class Chat:
         Raises StateError where the flow was reloaded since and has lost the node.
         """
         if not self._moments:
-            return None
+            return self._back()
         moment = self._moments[-1]
-        self.session = self._session(self.flow, moment.state, moment.session_id)
+        self.session = self._session(self.flow, moment.state, self.session.id)
+        self._store.rewind(self.session.id, moment.state.turn)
         self._moments.pop()
         self.past, self.last = moment.past, moment.last
         self._turns, self._past_turns = moment.turns, moment.past_turns
         return moment.text
+
+    def _back(self) -> str | None:
+        """Return to before a message from an earlier run of the program, if the store has it."""
+        said = [message.text for message in self.session.state.history if message.role == "user"]
+        return said[-1] if self.session.back() else None
 
     def reload(self) -> bool:
         """Read the flow file again; return whether the present conversation goes on in the new flow.
@@ -193,11 +220,12 @@ class Chat:
         """
         flow = self._load()
         resources = Resources(flow.registry, flow.resources, **self._kept(flow))
-        state = self.session.state if self.session.state.turn else None
+        state = self.session.state
         self.flow, self.resources = flow, resources
-        if state is None:
+        if not state.answered:
             self._turns = ()
-            self._store.delete(self.session.id)  # it begins anew
+            self.session = self.session.anew(flow, resources, instead=True)
+            return True
         try:
             self.session = self._session(flow, state, self.session.id)
         except StateError:

@@ -4,6 +4,7 @@
     |-- FlowError           a flow file that cannot be used; .problems lists every mistake
     |-- RegistrationError   a handler or resource that breaks its contract or takes a taken name
     |-- StateError          a session asked for something its state does not allow
+    |   `-- ConflictError   a stored session has gone on elsewhere
     |-- HandlerError        a handler raised; .flow .node .session, the cause in __cause__
     |   |-- StepLimitError  a turn that visited too many nodes; .cycle
     |   `-- OutcomeError    a handler returned an outcome that it does not declare; .outcome
@@ -26,6 +27,9 @@ from dataclasses import dataclass, field
 
 EXCERPT = 100
 """Characters of a line that are shown with a mistake in it."""
+
+LONGEST = 1_000
+"""Characters of a mistake that are told; names in it may be of any length."""
 
 
 class FsmbotError(Exception):
@@ -52,12 +56,28 @@ class Problem:
 
 def listed(source: str, problems: Iterable[Problem]) -> str:
     """Return problems as lines of `source:line:column: what`, each once, sorted by place."""
-    return "\n".join(f"{p.source or source}:{p.line}:{p.column}: {p.message}" for p in _sorted(problems))
+    return "\n".join(
+        f"{_one_line(p.source or source)}:{p.line}:{p.column}: {_one_line(_cut(p.message))}"
+        for p in _sorted(problems)
+    )
 
 
 def pointed(source: str, problems: Iterable[Problem]) -> str:
     """Return the same with the line in question below each, and a caret under the column."""
     return "\n".join(listed(source, [p]) + _caret(p) for p in _sorted(problems))
+
+
+def _cut(message: str) -> str:
+    """Leave out the middle of a very long message: how to mend it is said at the end."""
+    half = LONGEST // 2
+    return message if len(message) <= LONGEST else f"{message[:half]} [...] {message[-half:]}"
+
+
+def _one_line(text: str) -> str:
+    """Return text with what cannot be printed written as in Python, as a line break is: "\\n"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:
@@ -84,7 +104,10 @@ def _cells(character: str) -> int:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its kind where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    try:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except Exception:  # an error whose own message fails
+        return type(error).__name__
 
 
 class FlowError(FsmbotError):
@@ -106,6 +129,10 @@ class RegistrationError(FsmbotError):
 
 class StateError(FsmbotError):
     """The session's state does not allow what was asked."""
+
+
+class ConflictError(StateError):
+    """The session has gone on elsewhere since its state was read; resume it from its store."""
 
 
 class HandlerError(FsmbotError):
@@ -141,7 +168,9 @@ class OutcomeError(HandlerError):
 
 
 class ResourceError(FsmbotError):
-    """A shared resource cannot be had."""
+    """A shared resource cannot be had; `logged` where the log has the reason already."""
+
+    logged = False
 
 
 class MissingExtra(ResourceError):

@@ -51,6 +51,12 @@ class Commanded(msgspec.Struct, frozen=True, tag="commanded", tag_field="event")
     node: str
 
 
+class Interrupted(msgspec.Struct, frozen=True, tag="interrupted", tag_field="event"):
+    """The program was stopped before it had answered the user's message; the node waits as before."""
+
+    node: str
+
+
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="event"):
     """The turn is committed, and the node waits for the user's next message."""
 
@@ -64,7 +70,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="event", omit_de
     outcome: str = ""
 
 
-Event = Entered | Said | Routed | Failed | Commanded | Listening | Ended
+Event = Entered | Said | Routed | Failed | Commanded | Interrupted | Listening | Ended
 
 
 def to_json(event: Event) -> str:

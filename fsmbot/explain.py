@@ -96,7 +96,7 @@ def state(chat: Chat) -> list[str]:
         "flow": f"{chat.session.flow.name} ({chat.session.flow.source})",
         "node": now.node or chat.session.flow.start,
         "status": now.status,
-        "turns": str(now.turn),
+        "turns": str(now.answered),
         "memory": json.dumps(now.memory, ensure_ascii=False) if now.memory else "empty",
         **dict(statuses(chat.resources)),
     }
@@ -122,9 +122,11 @@ def markdown(title: str, talks: tuple[Talk, ...]) -> str:
     for number, talk in enumerate(talks, 1):
         if len(talks) > 1:
             lines += ["", f"## Conversation {number}"]
-        for message in talk:
+        for message, following in zip(talk, (*talk[1:], None), strict=True):
             lines += ["", "**You**" if message.role == "user" else "**Bot**", ""]
             lines += [f"> {_escape(line)}".rstrip() for line in safe(message.text).split("\n")]
+            if message.role == "user" and (following is None or following.role == "user"):
+                lines += ["", "*(no answer)*"]
     return "\n".join(lines) + "\n"
 
 

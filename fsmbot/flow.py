@@ -59,6 +59,14 @@ class Node:
         """The outcomes that a map in `next` must cover; none where there is one way out."""
         return self.handler.outcomes_with(self.settings)
 
+    def has_outcome(self, name: str) -> bool:
+        """Return whether a map in `next` must cover this outcome."""
+        return name in self._outcomes
+
+    @cached_property
+    def _outcomes(self) -> frozenset[str]:
+        return frozenset(self.outcomes)
+
     @property
     def written(self) -> Mapping[str, str]:
         """Where the node leads as its `next` says it: "" for one target, `otherwise` for the rest."""

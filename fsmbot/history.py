@@ -9,15 +9,15 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
+from fsmbot.private import make_private_folder, state_folder
+
 MAX_BYTES = 1 << 20
 """How much of the file's end is read; a file twice as long is cut to it."""
 
 
 def default_path() -> Path:
-    """Return `$XDG_STATE_HOME/fsmbot/history`; the variable counts only if its path is absolute."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    folder = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~/.local/state"))
-    return folder / "fsmbot" / "history"
+    """Return where typed lines are kept."""
+    return state_folder() / "history"
 
 
 class PrivateHistory(History):
@@ -31,7 +31,7 @@ class PrivateHistory(History):
         self.path = path or default_path()
         self.problem = ""
         try:
-            _make_private_folder(self.path.parent)
+            make_private_folder(self.path.parent)
             self._append(b"")
             self._shorten()
         except OSError as error:
@@ -85,12 +85,3 @@ class PrivateHistory(History):
 
     def _give_up(self, error: OSError) -> None:
         self.problem = f"the history is kept in memory only: {self.path}: {error.strerror or error}"
-
-
-def _make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for the owner alone."""
-    if not folder.parent.exists():
-        _make_private_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.name == "fsmbot":
-        folder.chmod(0o700)

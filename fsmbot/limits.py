@@ -6,12 +6,14 @@ is left behind, and what it still does reaches nobody. Nodes without limits pay 
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ Call = Callable[[Turn, Mapping[str, Any]], Any]
 
 MAX_TIMES, MAX_WAIT, MAX_TIMEOUT = 10, 60.0, 3600.0
 """Bounds of `retry: {times, wait}` and `timeout`, so that no slip of the pen stops a conversation."""
+
+
+LAST_WORDS_SECONDS = 3.0
+"""How long a handler in a thread may take to end its speech after Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,10 @@ def _retried_stream(call: Call, retry: Retry) -> Call:
         stream, first, outcome = _persist(turn, retry, begin)
         if not first:
             return outcome
-        yield first[0]
+        try:
+            yield first[0]
+        except KeyboardInterrupt as stop:
+            yield interrupted(stream, stop)
         return (yield from stream)
 
     return speak
@@ -111,69 +120,120 @@ def _persist(turn: Turn, retry: Retry, attempt: Callable[[], Any]) -> Any:
 
 
 def _timed(call: Call, streams: bool, seconds: float) -> Call:
-    if streams:
-        return lambda turn, resources: _Worker(call, turn, resources, seconds).stream()
-    return lambda turn, resources: _Worker(call, turn, resources, seconds).decide()
+    """Run a handler in a thread, on a copy of the turn; what came too late changes nothing."""
+
+    def stream(turn: Turn, resources: Mapping[str, Any]) -> Generator[str, None, Any]:
+        copy = _copied(turn)
+        said = call if streams else partial(_silent, call)
+        outcome = yield from in_time(lambda: speech(said(copy, resources)), seconds)
+        turn.memory, turn.notes = copy.memory, copy.notes
+        return outcome
+
+    return stream if streams else lambda turn, resources: _outcome(stream(turn, resources))
 
 
-class _Worker:
-    """Runs one call in a thread that makes a piece only when it is asked for one."""
+def _silent(call: Call, turn: Turn, resources: Mapping[str, Any]) -> Generator[str, None, Any]:
+    """Return what a handler returns that says nothing, as a stream."""
+    yield from ()
+    return call(turn, resources)
 
-    def __init__(self, call: Call, turn: Turn, resources: Mapping[str, Any], seconds: float) -> None:
-        self._call, self._turn, self._resources, self._seconds = call, turn, resources, seconds
-        memory = msgspec.json.decode(msgspec.json.encode(turn.memory))
-        self._copy = Turn(turn.text, list(turn.history), memory, turn.session_id, dict(turn.notes))
-        self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._made: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
-    def decide(self) -> Any:
-        """Return the outcome; raises NodeTimeout."""
-        self._start(self._decide)
-        return self._done(self._next()[1])
+def _outcome(stream: Generator[str, None, Any]) -> Any:
+    """Return the outcome of a stream without pieces."""
+    try:
+        next(stream)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("unreachable")
 
-    def stream(self) -> Generator[str, None, Any]:
-        """Yield the pieces and return the outcome; raises NodeTimeout."""
-        self._start(self._speak)
+
+def _copied(turn: Turn) -> Turn:
+    memory = msgspec.json.decode(msgspec.json.encode(turn.memory))
+    return Turn(turn.text, list(turn.history), memory, turn.session_id, dict(turn.notes))
+
+
+def in_time(
+    begin: Callable[[], Iterator[str]], seconds: float, more: Callable[[], bool] = lambda: False
+) -> Generator[str, None, Any]:
+    """Yield what an iterator yields and return what it returns; it runs in a thread of its own.
+
+    A piece is made only when it is asked for. Raises NodeTimeout when none comes for so many
+    seconds, unless `more` grants as many again; the iterator is then left behind. Ctrl-C is passed on
+    to it for its last words.
+    """
+    wanted: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    made: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=(_make, begin, wanted, made), name="fsmbot", daemon=True)
+    thread.start()
+    try:
+        while True:
+            wanted.put(None)
+            kind, value = _next(made, seconds, more)
+            if kind == "done":
+                return value
+            yield value
+    except KeyboardInterrupt as stop:
+        if thread.is_alive():
+            yield from _last_words(stop, wanted, made)
+        raise
+    finally:
+        wanted.put(GeneratorExit())
+
+
+def _next(
+    made: queue.SimpleQueue[tuple[str, Any]], seconds: float, more: Callable[[], bool] = lambda: False
+) -> tuple[str, Any]:
+    """Return the next piece, or the outcome; raises what the iterator raised, and NodeTimeout."""
+    while True:
         try:
-            while True:
-                self._wanted.put(True)
-                kind, value = self._next()
-                if kind == "done":
-                    return self._done(value)
-                yield value
-        finally:
-            self._wanted.put(False)
-
-    def _start(self, run: Callable[[], None]) -> None:
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(run,), name="fsmbot node", daemon=True).start()
-
-    def _next(self) -> tuple[str, Any]:
-        try:
-            kind, value = self._made.get(timeout=self._seconds)
+            kind, value = made.get(timeout=seconds)
         except queue.Empty:
-            raise NodeTimeout(f"nothing came within {self._seconds:g} s") from None
+            if more():
+                continue
+            raise NodeTimeout(f"nothing came within {seconds:g} s") from None
         if kind == "failed":
             raise value
         return kind, value
 
-    def _done(self, outcome: Any) -> Any:
-        """Take over what the handler changed, now that it is through."""
-        self._turn.memory, self._turn.notes = self._copy.memory, self._copy.notes
-        return outcome
 
-    def _decide(self) -> None:
-        try:
-            self._made.put(("done", self._call(self._copy, self._resources)))
-        except BaseException as error:  # it is raised again where the answer is waited for
-            self._made.put(("failed", error))
+def _last_words(
+    stop: KeyboardInterrupt,
+    wanted: queue.SimpleQueue[BaseException | None],
+    made: queue.SimpleQueue[tuple[str, Any]],
+) -> Iterator[str]:
+    """Stop the iterator, and yield what it still says to that; soon, as the user waits."""
+    wanted.put(stop)
+    with contextlib.suppress(NodeTimeout, KeyboardInterrupt):
+        while (piece := _next(made, LAST_WORDS_SECONDS))[0] != "done":
+            yield piece[1]
+            wanted.put(None)
 
-    def _speak(self) -> None:
-        try:
-            stream = speech(self._call(self._copy, self._resources))
-            while self._wanted.get():
-                self._made.put(("piece", next(stream)))
-        except StopIteration as stop:
-            self._made.put(("done", stop.value))
-        except BaseException as error:
-            self._made.put(("failed", error))
+
+def _make(
+    begin: Callable[[], Iterator[str]],
+    wanted: queue.SimpleQueue[BaseException | None],
+    made: queue.SimpleQueue[tuple[str, Any]],
+) -> None:
+    """Run the iterator, in its thread, for as long as pieces are wanted."""
+    try:
+        stream: Any = begin()
+        while True:
+            stop = wanted.get()
+            if isinstance(stop, GeneratorExit):
+                getattr(stream, "close", bool)()
+                return
+            made.put(("piece", next(stream) if stop is None else interrupted(stream, stop)))
+    except StopIteration as end:
+        made.put(("done", end.value))
+    except SystemExit as error:  # a thread cannot end the program
+        made.put(("failed", RuntimeError(f"it tried to end the program: {error}")))
+    except BaseException as error:  # it is raised again where the piece is waited for
+        made.put(("failed", error))
+
+
+def interrupted(stream: Any, stop: BaseException) -> Any:
+    """Tell an iterator that the user stopped it; return what it says to that, or raise."""
+    if not hasattr(stream, "throw"):
+        raise stop
+    return stream.throw(stop)

@@ -7,6 +7,7 @@ own folder or below.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from fsmbot.flow import MAX_STEPS, Flow, Node
 from fsmbot.flowfile.fields import Fields
 from fsmbot.flowfile.misplaced import lift_nodes, nest, nest_nodes, outline_inside
 from fsmbot.flowfile.nodes import NodeReader
+from fsmbot.flowfile.problems import TooMany, with_excerpts
 from fsmbot.flowfile.resources import ResourceReader
+from fsmbot.flowfile.room import MAX_NODES, Room
 from fsmbot.flowfile.settings import describe
 from fsmbot.flowfile.subflows import Subflows
-from fsmbot.flowfile.yamltree import Tree, read_file, read_tree, with_excerpts
+from fsmbot.flowfile.yamltree import Tree, read_file, read_tree
 from fsmbot.registry import Registry, load_builtins
 from fsmbot.spoken import COMMANDS, SpokenCommand, normal
 
@@ -41,9 +44,6 @@ TOP_KEYS = (
 
 _MAPS = ("nodes", "memory", "commands", "resources")
 """Those that hold maps."""
-
-MAX_NODES = 20_000
-"""How many nodes a flow may have, those of a subflow counted each time it is run."""
 
 
 def load_flow(path: str | Path, registry: Registry | None = None) -> Flow:
@@ -67,10 +67,11 @@ def parse_flow(data: bytes | str, source: str = "<flow>", registry: Registry | N
 
 def _read(data: bytes, source: str, reader: NodeReader, subflows: Subflows) -> Flow:
     """Read one file; raises FlowError with its mistakes, and those of the flows that it runs."""
-    tree, problems = read_tree(data, TOP_KEYS)
+    tree, problems = read_tree(data, TOP_KEYS, subflows.room)
     flow = None
     if tree is not None or not problems:
-        flow = _FlowReader(source, problems, reader.at(problems, subflows)).read(tree)
+        with contextlib.suppress(TooMany):
+            flow = _FlowReader(source, problems, reader.at(problems, subflows), subflows.room).read(tree)
     if flow is None or problems:
         raise FlowError(source, with_excerpts(problems, data))
     return flow
@@ -79,9 +80,9 @@ def _read(data: bytes, source: str, reader: NodeReader, subflows: Subflows) -> F
 class _FlowReader(Fields):
     """Turns a tree into a flow, collecting problems instead of stopping at the first."""
 
-    def __init__(self, source: str, problems: list[Problem], nodes: NodeReader) -> None:
+    def __init__(self, source: str, problems: list[Problem], nodes: NodeReader, room: Room) -> None:
         super().__init__(problems)
-        self.source, self.nodes = source, nodes
+        self.source, self.nodes, self.room = source, nodes, room
         self.registry = nodes.registry
 
     def read(self, root: Tree | None) -> Flow | None:
@@ -95,10 +96,12 @@ class _FlowReader(Fields):
         if not self._settle(root):
             return None
         flow = self._flow(root)
-        if flow.size > MAX_NODES:
+        self.room.nodes -= flow.size
+        if self.room.nodes < 0:
             self.note(
-                root.keys["nodes"],
-                f"the flow has {flow.size:,} nodes with those of its subflows; at most {MAX_NODES:,} may be",
+                root.keys.get("nodes", root),
+                f"the flow has {flow.size:,} nodes with those of its subflows; in all flows that are read "
+                f"together at most {MAX_NODES:,} may be",
             )
             return None
         for mistake in check_flow(flow, doubt):
@@ -160,14 +163,14 @@ class _FlowReader(Fields):
 
     def _outcomes(self, root: Tree) -> tuple[str, ...]:
         """Return the ends that the flow names."""
-        names: list[str] = []
+        names: dict[str, None] = {}
         for item in self.texts(root, "outcomes", "the flow") or ():
             if item.value == END or "/" in item.value:
                 self.note(item, f"an end of the flow cannot be called '{item.value}'; choose another word")
             elif item.value in names:
                 self.note(item, f"the end '{item.value}' is named twice")
             else:
-                names.append(item.value)
+                names[item.value] = None
         return tuple(names)
 
     def _memory(self, root: Tree) -> dict[str, Any]:

@@ -15,19 +15,20 @@ from fsmbot.contract import END
 from fsmbot.errors import HandlerError, OutcomeError, StepLimitError
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
-from fsmbot.limits import place, reason, speech
+from fsmbot.limits import interrupted, place, reason, speech
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
 
 class Move:
-    """A turn under way in a flow; `events` keeps all that it has emitted."""
+    """A turn under way in a flow; `events` keeps all that it has emitted, `said` the bot's messages."""
 
-    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "turn")
+    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "said", "turn")
 
     def __init__(self, flow: Flow, resources: Mapping[str, Any], turn: Turn, events: list[Event]) -> None:
         self._flow, self._resources = flow, resources
         self.turn, self.events = turn, events
+        self.said: list[Message] = []
         self._outer: list[tuple[str, dict[str, Any]]] = []
         self._kept = b""
 
@@ -98,15 +99,23 @@ class Move:
             return self._failed(step, error)
 
     def _speak(self, step: Step) -> Generator[Event, None, Routed | Failed]:
-        """Stream what a handler says; its pieces together are one message."""
+        """Stream what a handler says; its pieces together are one message.
+
+        Ctrl-C is passed on to the handler, which may say last words before it lets go.
+        """
         pieces: list[str] = []
         try:
             stream = speech(step.call(self.turn, self._resources))
+            said = next(stream)
             while True:
-                piece = Said(step.name, storable(next(stream)))
+                piece = Said(step.name, storable(said))
                 pieces.append(piece.text)
                 self.events.append(piece)
-                yield piece
+                try:
+                    yield piece
+                    said = next(stream)
+                except KeyboardInterrupt as stop:
+                    said = interrupted(stream, stop)
         except StopIteration as stop:
             moved = self._ended_speech(step, stop.value)
         except KeyboardInterrupt:
@@ -118,7 +127,9 @@ class Move:
         except Exception as error:
             moved = self._failed(step, error)
         if pieces:
-            self.turn.history.append(Message("bot", "".join(pieces)))
+            message = Message("bot", "".join(pieces))
+            self.said.append(message)
+            self.turn.history.append(message)
         return moved
 
     def _ended_speech(self, step: Step, outcome: object) -> Routed | Failed:

@@ -19,3 +19,18 @@ def write_private(path: Path, text: str, *, overwrite: bool = False) -> None:
     with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
         make_private(file.fileno())
         file.write(text)
+
+
+def state_folder() -> Path:
+    """Return `$XDG_STATE_HOME/fsmbot`; the variable counts only if its path is absolute."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~/.local/state"))) / "fsmbot"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for the owner alone."""
+    if not folder.parent.exists():
+        make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.name == "fsmbot":
+        folder.chmod(0o700)

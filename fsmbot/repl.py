@@ -36,6 +36,7 @@ from fsmbot.history import PrivateHistory
 from fsmbot.line_editor import limit_paste, make_prompt
 from fsmbot.observe import Observer
 from fsmbot.session import Session
+from fsmbot.stores import Store
 from fsmbot.terminal import Screen, fence, interrupts_only, keys_wait, strays_above_prompt
 from fsmbot.text import safe_line
 from fsmbot.watching import Watch, sources
@@ -54,7 +55,8 @@ class Repl:
 
     resources: ready objects by name, for example a fake doctor. load: reads the flow again for
     `/reload`. history: whether typed lines are kept in a file. watch: whether an edit of the flow is
-    loaded at once, and of which other files. observers: see `fsmbot.observe`. input, output: for tests.
+    loaded at once, and of which other files. store, name: the session to keep and to go on with.
+    observers: see `fsmbot.observe`. input, output: for tests.
     """
 
     def __init__(
@@ -65,16 +67,19 @@ class Repl:
         resources: Mapping[str, Any] | None = None,
         load: Callable[[], Flow] | None = None,
         watch: Sequence[Path] | None = None,
+        store: Store | None = None,
+        name: str = "",
         observers: Sequence[Observer] = (),
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
-        self.chat = Chat(flow, resources, load, observers=observers)
+        self.chat = Chat(flow, resources, load, store=store, name=name, observers=observers)
         self._watch = None if watch is None else Watch(lambda: [*sources(self.chat.flow), *watch])
         self._draft, self._edited = "", list[Path]()
         self._history: History = PrivateHistory() if history else InMemoryHistory()
         self._input, self._output = input, output
         self._foresight = Foresight(lambda: self.chat.session)
+        self._named = [f"session {name}"] if name else []
         self._opened: Session | None = None
         self._told = self._playing = False
 
@@ -123,6 +128,18 @@ class Repl:
         self._screen.note(f"{flow.name}: {flow.description}" if flow.description else flow.name)
         self._screen.note(HINT)
         self._tell_history_problem()
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Tell what is known of a session that goes on, and say again what waits for an answer."""
+        session = self.chat.session
+        if session.notice:
+            self._screen.note(f"({session.notice})")
+        if self.chat.lost:
+            self._screen.problem(f"{self.chat.lost} (/reset)")
+        elif session.state.status == "listening":
+            self._screen.note(f"(session '{session.id}' goes on after {_messages(session.state.answered)})")
+            self._play(session.repeat(1))
 
     def _tell_history_problem(self) -> None:
         """Tell once why typed lines are not kept in the file."""
@@ -136,6 +153,8 @@ class Repl:
         if self.chat.ended:
             self.chat.begin()
             self._screen.note("(a new conversation)")
+        if self.chat.lost:
+            return True
         if self.chat.session.state.status == "new" and self._opened is not self.chat.session:
             self._opened = self.chat.session  # tried once, should it fail
             self._play(self.chat.start())
@@ -229,6 +248,14 @@ class Repl:
     def _toolbar(self) -> str:
         """Return where the conversation stands, and what the model does."""
         state = self.chat.session.state
-        parts = [self.chat.session.flow.name, f"at {state.node or self.chat.session.flow.start}"]
+        parts = [
+            self.chat.session.flow.name,
+            *self._named,
+            f"at {state.node or self.chat.session.flow.start}",
+        ]
         parts += [f"{name}: {status}" for name, status in explain.statuses(self.chat.resources)]
         return safe_line(" | ".join(parts))
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'s' * (count != 1)}"

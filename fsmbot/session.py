@@ -7,19 +7,21 @@ acknowledges it (Listening or Ended).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from fsmbot.errors import StateError
+from fsmbot.errors import ConflictError, StateError, StoreError
 from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
 from fsmbot.moves import Move, json_copy, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.placeholders import fill
+from fsmbot.resuming import adopt, stands, take_up
 from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
 from fsmbot.turn import Message, State, Turn
@@ -41,7 +43,7 @@ class Session:
     StateError for a state whose node is gone from the flow.
     """
 
-    __slots__ = ("_brought", "_observers", "_resources", "flow", "id", "notice", "state", "store")
+    __slots__ = ("_brought", "_kept", "_observers", "_resources", "flow", "id", "notice", "state", "store")
 
     def __init__(
         self,
@@ -53,41 +55,80 @@ class Session:
         session_id: str = "",
         observers: Sequence[Observer] = (),
     ) -> None:
-        self.flow, self.store, self.notice = flow, store, ""
+        self.flow, self.store = flow, store
         self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
         self._resources, self._observers = flow.share(resources), observers
-        self.state = _NEW if state is None else self._adopted(state)
+        self.state = _NEW if state is None else state
+        self.notice = "" if state is None else adopt(state, flow, self.id)
         self._brought = self.state.memory if self.state.status == "new" else {}
         if store is None and BACK in flow.commands:
             self.store = MemoryStore()  # to go back, somebody must keep what was
+        self._kept = self._known()
 
     @property
     def resources(self) -> Mapping[str, Any]:
         """The shared objects that this session's handlers get, by name."""
         return self._resources
 
-    def _adopted(self, state: State) -> State:
-        """Check a state from elsewhere against this flow."""
-        if not isinstance(state, State):
-            raise TypeError(
-                f"state must be a State, not {type(state).__name__}; JSON becomes one by State.from_json(...)"
-            )
-        if not self._stands(state):
-            raise StateError(
-                f"session '{self.id}' waits at node '{state.node}', which is no longer a listening "
-                f"node of flow '{self.flow.name}'; restore it, or begin a new session"
-            )
-        if state.status != "new" and state.flow != self.flow.fingerprint:
-            self.notice = f"flow '{self.flow.name}' has changed since this session's last turn"
-        return state
+    @property
+    def coming(self) -> int:
+        """The number that the next turn will have."""
+        latest = self._kept if self.state.status == "new" else self.state
+        return 0 if latest is None else latest.turn + 1
+
+    @classmethod
+    def resume(
+        cls,
+        flow: Flow,
+        store: Store,
+        session_id: str,
+        resources: Mapping[str, Any] | None = None,
+        *,
+        observers: Sequence[Observer] = (),
+    ) -> Session:
+        """Return the session of that name where the store has left it, or a new one.
+
+        A message that got no answer, because its process was stopped, becomes a turn of its own:
+        it stands in the history, `notice` quotes it, and no handler is asked again. Raises
+        StateError where the node at which the session waits is gone from the flow, StoreError.
+        """
+        state, notice = take_up(store, session_id)
+        session = cls(flow, resources, state, store, session_id=session_id, observers=observers)
+        session.notice = "; ".join(filter(None, (session.notice, notice)))
+        return session
+
+    def anew(
+        self, flow: Flow | None = None, resources: Mapping[str, Any] | None = None, *, instead: bool = False
+    ) -> Session:
+        """Return the session's next conversation, which is still to be started.
+
+        flow, resources: others from now on. instead: the store is to forget this conversation.
+        Raises StoreError.
+        """
+        brought = State(memory=self._brought) if self._brought else None
+        following = Session(
+            flow or self.flow, resources or self._resources, brought, self.store,
+            session_id=self.id, observers=self._observers,
+        )  # fmt: skip
+        if self.store is not None and instead and self.state.status != "new":
+            following._kept = self.store.rewind(self.id, self.state.opening - 1)
+        elif self.store is not None:
+            following._kept = self.store.load(self.id)
+        return following
+
+    def _known(self) -> State | None:
+        """Return the state that the store has of this session: the one that was given, or none."""
+        if self.state.status == "new" or self.store is None:
+            return None
+        return None if self.store.load(self.id) is None else self.state
 
     def start(self) -> Iterator[Event]:
-        """Begin the conversation; raises StateError if it has begun, here or in the store."""
+        """Begin the conversation; raises StateError if it has begun, ConflictError if it has in the store."""
         if self.state.status != "new":
             raise StateError(f"session '{self.id}' has begun already; send it a message")
-        if self.store is not None and self.store.load(self.id) is not None:
-            raise StateError(
-                f"the store has a session '{self.id}' already; resume it by state=store.load(...), "
+        if self.store is not None and self._kept is None and self.store.load(self.id) is not None:
+            raise ConflictError(
+                f"the store has a session '{self.id}' already; go on with it by Session.resume(...), "
                 "delete it from the store, or choose another name"
             )
         return self._observed(self._begin([]))
@@ -153,23 +194,39 @@ class Session:
         brought = self._brought
         memory = json_copy({**self.flow.memory, **brought}) if self.flow.memory or brought else {}
         move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
-        return self._run(self.flow.start, move, self.state, 0)
+        return self._run(self.flow.start, move, self.state, None)
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
         step, before, text = self.flow.steps[self.state.node], self.state, storable(text)
         memory = json_copy(before.memory) if before.memory else {}
         routed = step.routed[None]
-        turn = Turn(text, [*before.history, Message("user", text)], memory, self.id)
+        history = (*before.history, Message("user", text))
+        turn = Turn(text, list(history), memory, self.id)
         move = Move(self.flow, self._resources, turn, [routed])
         if step.remember:
             move.see(step.scope)
             turn.memory[step.remember] = text
-        yield routed
-        yield from self._run(routed.target, move, before, before.turn + 1)
+        if self.store is not None:
+            self.store.begin(self.id, before.turn + 1, text)
+        try:
+            yield routed
+            yield from self._run(routed.target, move, before, history)
+        except BaseException:
+            self._abandon(before)
+            raise
 
-    def _run(self, name: str, move: Move, before: State, number: int) -> Iterator[Event]:
-        """Run one turn from a node on; commit it, and only then acknowledge it."""
+    def _abandon(self, before: State) -> None:
+        """Drop the note of the message, unless its turn was committed before the reader went away."""
+        if self.store is not None and self.state is before:
+            with contextlib.suppress(StoreError):  # what brought the turn down is raised already
+                self.store.abandon(self.id, before.turn + 1)
+
+    def _run(
+        self, name: str, move: Move, before: State, history: tuple[Message, ...] | None
+    ) -> Iterator[Event]:
+        """Run one turn from a node on; commit it, and only then acknowledge it. No history: it opens
+        a conversation."""
         last = yield from move.run(name)
         move.events.append(last)
         if self.state is not before:
@@ -177,13 +234,21 @@ class Session:
                 f"session '{self.id}' took another message while this one was being answered; "
                 "finish one iterator of events before the next, so this turn is taken back"
             )
-        turn = move.turn
         status: Literal["listening", "ended"] = "listening" if type(last) is Listening else "ended"
-        state = State(last.node, status, turn.memory, tuple(turn.history), number, self.flow.fingerprint)
-        if self.store is not None:
-            self.store.commit(self.id, state, move.events)
-        self.state = state
+        number = self.coming
+        begun = number if history is None else before.opening
+        said = (*(history or ()), *move.said)
+        self._commit(
+            State(last.node, status, move.turn.memory, said, number, self.flow.fingerprint, begun),
+            move.events,
+        )
         yield last
+
+    def _commit(self, state: State, events: Sequence[Event]) -> None:
+        if self.store is not None:
+            self.store.commit(self.id, state, events, self._kept)
+            self._kept = state
+        self.state = state
 
     def _obey(self, command: SpokenCommand) -> Iterator[Event]:
         """Do what a spoken command asks; only restart and back move the conversation, at the end."""
@@ -232,20 +297,14 @@ class Session:
 
     def _before(self) -> State | None:
         """Return the state before the last message, if it is kept and its node still stands."""
-        if self.state.turn == 0 or self.store is None:
+        if not self.state.answered or self.store is None:
             return None
         before = self.store.at(self.id, self.state.turn - 1)
-        return before if before is not None and self._stands(before) else None
+        return before if before is not None and stands(before, self.flow) else None
 
     def _return_to(self, before: State) -> None:
         assert self.store is not None
-        self.store.rewind(self.id, before.turn)
-        self.state = before
-
-    def _stands(self, state: State) -> bool:
-        """Return whether the node where a state waits is still one that listens."""
-        step = self.flow.steps.get(state.node)
-        return state.status != "listening" or bool(step and step.listens)
+        self.state = self._kept = self.store.rewind(self.id, before.turn) or before
 
 
 def _last_said(state: State, most: int | None) -> list[str]:

@@ -15,6 +15,9 @@ from fsmbot.normal import normal_form
 HELP, RESTART, REPEAT, BACK = COMMANDS = ("help", "restart", "repeat", "back")
 """The commands that a flow may put into words."""
 
+ALIASES = {"undo": BACK, "reset": RESTART}
+"""Other names under which they are known where they are typed with a slash."""
+
 NOTHING_BEFORE = "There is nothing to go back to."
 """What `back` says at the beginning of a conversation."""
 

@@ -9,6 +9,7 @@ A program's own streams are fenced, too, so that what libraries, handlers and Py
 from __future__ import annotations
 
 import io
+import json
 import sys
 import unicodedata
 from typing import TextIO
@@ -52,6 +53,14 @@ def safe(text: str, *, keep: str = "\n\t") -> str:
 def safe_line(text: str) -> str:
     """Return safe text on one line: line breaks and tabs become spaces."""
     return safe(text.replace("\n", " ").replace("\r", " ").replace("\t", " "), keep="")
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Write what a terminal must not see as JSON escapes; they stand inside strings only, so that
+    a reader of the JSON gets the very same text."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if safe(c, keep=keep) == c else json.dumps(c)[1:-1] for c in text)
 
 
 def fence_streams(*names: str, keep: str = "\n\t") -> None:

@@ -109,9 +109,9 @@ class Numbers:
         if isinstance(event, (Listening, Ended)):
             number = state.turn
         elif isinstance(event, Commanded):
-            number = 0 if event.command == RESTART else state.turn
+            number = state.turn + (event.command == RESTART)
         else:
-            number = self._sessions.get(name, 0 if state.status == "new" else state.turn + 1)
+            number = self._sessions.get(name, seen.session.coming)
         if seen.rests:
             self._sessions.pop(name, None)
         else:

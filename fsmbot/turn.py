@@ -18,7 +18,8 @@ class Turn(msgspec.Struct):
     """The one argument that every handler gets first.
 
     text: the user's last message ("" before there is one).
-    history: the finished messages so far, oldest first, the user's last one included.
+    history: the finished messages of the conversation so far, oldest first, the user's last one
+    included; to be read only, what a handler changes in it is not kept.
     memory: JSON values that last for the conversation; a handler may change them.
     session_id: the name of the conversation.
     notes: facts about this visit that `/why` shows, such as a score; a handler may add some.
@@ -36,7 +37,8 @@ class Turn(msgspec.Struct):
 class State(msgspec.Struct, frozen=True):
     """All that a conversation needs to go on: small, immutable, and JSON by msgspec.
 
-    node: where it is. turn: how many of the user's messages were answered.
+    node: where it is. turn: its number in the session, from 0. opening: the turn that opened the
+    conversation, 0 unless the session had one before; the messages of `history` are those since then.
     flow: the fingerprint of the flow that made it.
     """
 
@@ -46,6 +48,12 @@ class State(msgspec.Struct, frozen=True):
     history: tuple[Message, ...] = ()
     turn: int = 0
     flow: str = ""
+    opening: int = 0
+
+    @property
+    def answered(self) -> int:
+        """How many messages of the user the conversation has taken."""
+        return self.turn - self.opening
 
     def to_json(self) -> bytes:
         """Return the state as JSON."""

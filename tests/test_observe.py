@@ -162,7 +162,7 @@ def test_a_trace_keeps_the_numbers_that_built_in_handlers_note(tmp_path: Path) -
 
 
 def test_the_lines_of_a_trace_are_numbered_by_their_turns(flow: Flow, tmp_path: Path) -> None:
-    """A command belongs to the turn in which it is given; after a restart the count begins anew."""
+    """A command belongs to the turn in which it is given; a restart opens a turn of its own."""
     trace = Trace(tmp_path / "t.jsonl")
     session = Session(flow, observers=[trace])
     session.say("hello")
@@ -172,7 +172,7 @@ def test_the_lines_of_a_trace_are_numbered_by_their_turns(flow: Flow, tmp_path: 
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
     numbers = [line["turn"] for line in lines]
     changes = [n for n, before in zip(numbers, [None, *numbers], strict=False) if n != before]
-    assert changes == [0, 1, 0, 1]
+    assert changes == [0, 1, 2, 3]
 
 
 def test_a_turn_that_is_taken_back_is_told_to_observers(flow: Flow) -> None:

@@ -117,6 +117,6 @@ def test_every_command_shown_exists() -> None:
 
     assert set(re.findall(r"^\| `(/[\w-]+)", README, re.MULTILINE)) == set(COMMANDS)
     help_text = run("-m", "fsmbot", "--help").stdout
-    for option in ("--flow", "--doctor", "--no-history", "--json", "--handlers"):
+    for option in ("--flow", "--doctor", "--no-history", "--json", "--handlers", "--session", "--store"):
         assert option in README
         assert option in help_text

@@ -32,6 +32,8 @@ from fsmbot.history import PrivateHistory, default_path
 from fsmbot.line_editor import MAX_STACK, SafeInput, make_prompt
 from fsmbot.loader import load_flow, parse_flow
 from fsmbot.repl import Repl
+from fsmbot.session import Session
+from fsmbot.stores import SQLiteStore
 from fsmbot.terminal import Screen, fence, interrupts_only
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, UP = "\r", "\x1b\r", "\x03", "\x04", "\x1b[A"
@@ -184,7 +186,7 @@ def test_a_failing_handler_does_not_end_the_repl(doctor_flow: Flow, keys: PipeIn
     shown = Talk(doctor_flow, keys).type("pain crash", ENTER, "a pain", ENTER)
     assert "node 'ask_doctor'" in shown
     assert (
-        "ValueError: the doctor broke (conftest.py:66)\n(your message was taken back; the Up key brings it"
+        "ValueError: the doctor broke (conftest.py:71)\n(your message was taken back; the Up key brings it"
         in shown
     )
     assert said(shown) == [PROMPT, "See a ", "See a doctor.", PROMPT]
@@ -547,3 +549,30 @@ def test_the_history_follows_the_xdg_rules(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_path() == Path("/home/me/.local/state/fsmbot/history")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_path() == Path("/state/fsmbot/history")
+
+
+def test_a_named_session_goes_on_at_the_terminal(doctor_flow: Flow, tmp_path: Path) -> None:
+    """What was waiting is said again, and no handler runs for it; the toolbar tells the name."""
+    talks = []
+    for typed in ("hello", "a pain"):
+        with create_pipe_input() as keys:
+            talk = Talk(doctor_flow, keys, store=SQLiteStore(tmp_path / "s.db"), name="ada")
+            talks.append(talk.type(typed, ENTER))
+            assert "doctor | session ada | at" in talk.repl._toolbar()
+    assert "goes on" not in talks[0]
+    assert "(session 'ada' goes on after 0 messages)\nbot> What would you like to ask?" in talks[1]
+    assert said(talks[1]) == [PROMPT, "See a doctor.", PROMPT]
+
+
+def test_a_session_whose_node_is_gone_waits_for_reset(doctor_flow: Flow, tmp_path: Path) -> None:
+    """It is named, messages are refused, and /reset begins anew."""
+    store = SQLiteStore(tmp_path / "s.db")
+    other = parse_flow("start: ask\nnodes:\n  ask: {handler: ask_user, next: end}\n")
+    list(Session(other, store=store, session_id="ada").start())
+    with create_pipe_input() as keys:
+        shown = Talk(doctor_flow, keys, store=store, name="ada").type("a pain", ENTER, "/reset", ENTER)
+    gone = (
+        "waits at node 'ask', which is no longer a listening node of flow 'doctor'; restore it, or begin anew"
+    )
+    assert shown.count(gone) == 2
+    assert said(shown) == [PROMPT]

@@ -280,7 +280,7 @@ def _containers(data: Any) -> Iterator[Any]:
 
 def only_what_a_schema_can_say(flow: Flow, doubt: Doubt) -> list[Mistake]:
     """Stand in for the checks of the graph: outcomes that a handler always has, and no start at the end."""
-    static = [m for m in check_outcomes(flow) if _is_static(flow, m)]
+    static = [m for m in check_outcomes(flow, doubt.guesses) if _is_static(flow, m)]
     return [*static, *([Mistake(("start",), "the end")] if flow.start == END else [])]
 
 
@@ -351,7 +351,7 @@ def test_what_one_refuses_the_other_refuses(data: Any) -> None:
 
 SAMPLES = {
     "prompt": "Hm?", "text": ["a", "b"], "threshold": 0.5, "max_new_tokens": 5, "value": "x", "keep": "y",
-    "after": ["a", "b c"], "most": 9, "question": "q",
+    "after": ["a", "b c"], "most": 9, "question": "q", "patience": 1.5,
     "cases": {"a": ["x", 1], "b": {"from": 1, "to": 2}, "c": {"only": ["d"]}},
     "handler": "", "remember": "z", "timeout": 2.5,
     "retry": {"times": 2, "wait": 0.5}, "on_error": "sorry", "description": "d", "next": "end",

@@ -320,9 +320,9 @@ def test_a_turn_is_committed_before_it_is_acknowledged() -> None:
     """When Listening or Ended arrives, the store has the turn with all its events."""
 
     class Recording(MemoryStore):
-        def commit(self, session_id: str, state: State, events: Any) -> None:
+        def commit(self, session_id: str, state: State, events: Any, before: Any = None) -> None:
             log.append((state.turn, list(events)))
-            super().commit(session_id, state, events)
+            super().commit(session_id, state, events, before)
 
     log: list[Any] = []
     session = Session(LOOP, store=Recording(), session_id="s")
@@ -342,7 +342,7 @@ def test_a_failing_store_is_not_acknowledged() -> None:
     """If the turn cannot be kept, no Listening or Ended comes and the state stays."""
 
     class Full(MemoryStore):
-        def commit(self, session_id: str, state: State, events: Any) -> None:
+        def commit(self, session_id: str, state: State, events: Any, before: Any = None) -> None:
             raise OSError("disk full")
 
     session, seen = Session(LOOP, store=Full()), []
@@ -488,7 +488,7 @@ def test_a_session_does_not_begin_over_one_that_is_stored() -> None:
     store = MemoryStore()
     Session(LOOP, store=store, session_id="ada").say("one")
     kept = store.load("ada")
-    with pytest.raises(StateError, match="the store has a session 'ada' already; resume it"):
+    with pytest.raises(StateError, match="the store has a session 'ada' already; go on with it"):
         Session(LOOP, store=store, session_id="ada").start()
     assert store.load("ada") == kept
 

@@ -83,11 +83,8 @@ def test_there_may_be_nothing_to_go_back_to() -> None:
 def test_restart_begins_anew_in_the_same_session(session: Session) -> None:
     """Memory is what the flow begins with, and what was said is gone."""
     assert session.say("Start over!") == "From the beginning.\nYour name?"
-    assert (session.state.memory, len(session.state.history), session.state.turn) == (
-        {"name": "friend"},
-        1,
-        0,
-    )
+    state = session.state
+    assert (state.memory, len(state.history), state.answered) == ({"name": "friend"}, 1, 0)
     session.say("Bob")
     session.say("40")
     assert session.say("start over") == "From the beginning.\nYour name?"

@@ -11,7 +11,8 @@ import pytest
 from fsmbot.errors import FlowError, HandlerError, StateError
 from fsmbot.events import Ended, Entered, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
-from fsmbot.loader import MAX_NODES, load_flow
+from fsmbot.flowfile.room import MAX_NODES
+from fsmbot.loader import load_flow
 from fsmbot.registry import Registry, load_builtins
 from fsmbot.session import Session
 from fsmbot.turn import State, Turn

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from fsmbot.vectors import WordVectors
+from trainer.checksums import sums
 from trainer.corpora import Corpus, Side, read_texts
 from trainer.gate import recall
 from trainer.gate_report import figures, judge, number
@@ -44,6 +45,10 @@ to choose the method):
 
 {judged}
 
+## Files
+
+{files}
+
 ## Limits
 
 English only. The gate tells medical messages from everyday ones; it judges neither urgency nor
@@ -66,6 +71,7 @@ def write_card(
         word2vec=_settings(config.word2vec), gate=_settings(config.gate), seconds=seconds,
         figures="\n".join(_figure_row(vectors, corpus, data) for corpus in config.held_out),
         judged=_judged(config, beside, vectors),
+        files=sums(out, ("vectors.npy", "vocab.json", "gate.json", "prototypes.npy")),
     )  # fmt: skip
     (out / "README.md").write_text(card, encoding="utf-8")
 

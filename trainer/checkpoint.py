@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.weights import sha256
+from fsmbot.doctor.hub import sha256
 from fsmbot.errors import ConfigError
 
 MANIFEST = "manifest.json"

@@ -31,7 +31,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; name a YAML file") from error
     tree, problems = read_tree(data)
     tree = tree or Tree(1, 1, {})
-    reader = _Reader(problems)
+    reader = _Reader(list(problems))
     config = reader.convert(Config, tree, "")
     if reader.problems:
         raise ConfigError(listed(str(path), reader.problems))

@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import (
-    ADAPTER_CONFIG,
-    check_adapter_config,
-    has_adapter,
-    read_card,
-    with_adapter,
-)
+from fsmbot.doctor.adapter import check_adapter, with_adapter
+from fsmbot.doctor.artefact import has_adapter, read_card
 from fsmbot.doctor.base import load_base
 from fsmbot.doctor.decode import Decoding
 from fsmbot.doctor.prompt import Example, Prompt
@@ -100,8 +95,8 @@ def with_answers(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> li
 def as_trained(config: Config, folder: Path) -> Config:
     """Return the configuration with base, system prompt and shape of the adapter that is measured."""
     card = read_card(folder)
-    shape = check_adapter_config(folder / ADAPTER_CONFIG)
-    lora = replace(config.lora, r=shape["r"], alpha=shape["lora_alpha"], targets=shape["target_modules"])
+    shape = check_adapter(folder)
+    lora = replace(config.lora, r=shape.r, alpha=shape.lora_alpha, targets=shape.target_modules)
     base = replace(config.base, id=card.base, revision=card.revision)
     return replace(config, lora=lora, base=base, data=replace(config.data, system=card.system))
 

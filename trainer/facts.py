@@ -11,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import ADAPTER, read_card
-from fsmbot.doctor.weights import sha256
+from fsmbot.doctor.adapter import ADAPTER, ADAPTER_CONFIG
+from fsmbot.doctor.artefact import CARD, read_card
+from fsmbot.doctor.hub import sha256
 from fsmbot.errors import ConfigError
+from trainer.checksums import sums
 
 RUN, EVALUATION, README = "run.json", "evaluation.json", "README.md"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
@@ -83,6 +85,7 @@ def write_readme(folder: Path) -> None:
         commit=run["commit"] or "unknown", system=card.system, chosen=_chosen(run),
         versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),
         figures=_figures(results), notes=config["notes"] or "Not stated.",
+        files=sums(folder, (ADAPTER, ADAPTER_CONFIG, CARD)),
     )  # fmt: skip
     (folder / README).write_text(text, encoding="utf-8")
 
@@ -134,6 +137,10 @@ The whole configuration stands in `run.json`, each step in `training.jsonl` and 
 ## Figures
 
 {figures}
+
+## Files
+
+{files}
 
 ## Limits
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from fsmbot.doctor.artefact import has_adapter, read_card, with_adapter
+from fsmbot.doctor.adapter import with_adapter
+from fsmbot.doctor.artefact import has_adapter, read_card
 from fsmbot.doctor.base import load_base
 from fsmbot.doctor.prompt import Prompt
 from fsmbot.doctor.quiet import quiet

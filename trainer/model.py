@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fsmbot.doctor.artefact import ADAPTER, ADAPTER_CONFIG
+from fsmbot.doctor.adapter import ADAPTER, ADAPTER_CONFIG
 from fsmbot.doctor.base import Base, load_base, load_base_tokenizer
 from fsmbot.doctor.prompt import Example, Prompt
 from fsmbot.doctor.quiet import quiet

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 
+GZIP = 1_032
+"""How many bytes gzip can make of one, at the most (https://zlib.net/zlib_tech.html)."""
+
+
 class Pretrained(msgspec.Struct, forbid_unknown_fields=True):
     """Vectors to blend in.
 
@@ -86,7 +90,7 @@ def _read(config: Pretrained, wanted: set[str], path: Path) -> tuple[list[str], 
         raise MissingExtra("gensim", "train", "reading pretrained vectors") from None
     try:
         found = KeyedVectors.load_word2vec_format(
-            path, no_header=_lacks_header(path), limit=8 * config.words, unicode_errors="replace"
+            path, no_header=not _has_header(path), limit=8 * config.words, unicode_errors="replace"
         )
     except (OSError, EOFError, ValueError, TypeError, MemoryError) as error:
         raise _unreadable(config, path, first_line(error)) from error
@@ -117,12 +121,22 @@ def _unreadable(config: Pretrained, path: Path, reason: str) -> ConfigError:
     )
 
 
-def _lacks_header(path: Path) -> bool:
-    """Tell GloVe's text files, which begin with a word, from word2vec's, with two numbers."""
+def _has_header(path: Path) -> bool:
+    """Tell word2vec's text files, which begin with two numbers, from GloVe's, which begin with a word.
+
+    Raises ValueError for a header that claims more than the file can hold: gensim would ask for it.
+    """
     from gensim.utils import open as open_any
 
     with open_any(path, "rb") as file:
-        return len(file.readline(100_000).split()) != 2
+        fields = file.readline(100_000).split()
+    if len(fields) != 2:
+        return False
+    count, dimensions = int(fields[0]), int(fields[1])
+    room = path.stat().st_size * (GZIP if path.suffix == ".gz" else 1)
+    if count * (2 + 2 * dimensions) > room:  # a digit and a space are the least that a number takes
+        raise ValueError(f"it claims {count} words of {dimensions} dimensions, more than it can hold")
+    return True
 
 
 def _cleaned(rows: Matrix, components: int) -> Matrix:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsmbot.doctor.artefact import ADAPTER, Card, write_card
+from fsmbot.doctor.adapter import ADAPTER
+from fsmbot.doctor.artefact import Card, write_card
 from fsmbot.doctor.prompt import VERSION, Prompt
 from fsmbot.errors import ConfigError
 from trainer.checkpoint import best_folder, is_whole, steps, unwritable

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from fsmbot.checks.mistakes import Doubt, Mistake, Path
 from fsmbot.flow import Flow, Node
-from fsmbot.nearby import suggest
 from fsmbot.placeholders import placeholders
+
+MOST_NAMES = 1_000
+"""How many names in memory an unknown one is compared with."""
+
+Own = dict[Flow, Mapping[str, None]]
+"""The names that each flow remembers itself."""
 
 
 def check_names(flow: Flow, doubt: Doubt) -> Iterator[Mistake]:
@@ -17,20 +23,13 @@ def check_names(flow: Flow, doubt: Doubt) -> Iterator[Mistake]:
     """
     if doubt.memory or not _only_builtins(flow):
         return
-    known = _remembered(flow)
-    for name, command in flow.commands.items():
-        for wanted in placeholders(command.say):
-            if wanted not in known and wanted not in doubt.words:
-                found = f"command '{name}': nothing in this flow remembers '{{{wanted}}}'"
-                yield Mistake(("commands", name, "say"), found + suggest(wanted, known))
-    for node in flow.nodes.values():
-        for path, wanted, shown in _wanted(node):
-            if wanted not in known and doubt.words.isdisjoint((wanted, wanted.partition("/")[0])):
-                yield Mistake(
-                    ("nodes", node.name, *path),
-                    f"node '{node.name}': nothing in this flow remembers '{shown}'"
-                    + (suggest(wanted, known) or "; let a listening node have `remember: " + wanted + "`"),
-                )
+    own: Own = {}
+    known = sorted(islice(_names(flow, own), MOST_NAMES))
+    for owner, path, wanted, shown in _all_wanted(flow):
+        if not _remembered(wanted, flow, own) and doubt.words.isdisjoint((wanted, wanted.partition("/")[0])):
+            hint = doubt.guesses.suggest(wanted, known)
+            hint = hint or f"; let a listening node have `remember: {wanted}`"
+            yield Mistake(path, f"{owner}: nothing in this flow remembers '{shown}'{hint}")
 
 
 def _only_builtins(flow: Flow) -> bool:
@@ -41,14 +40,29 @@ def _only_builtins(flow: Flow) -> bool:
     )
 
 
-def _remembered(flow: Flow) -> list[str]:
-    """Return the names in memory, those that subflows leave behind as "node/name"."""
-    known = set(flow.memory)
+def _own_names(flow: Flow, own: Own) -> Mapping[str, None]:
+    """Return the names that a flow remembers itself, looked for once."""
+    if flow not in own:
+        names = [name for node in flow.nodes.values() for _, name in remembers(node)]
+        own[flow] = dict.fromkeys([*flow.memory, *names])
+    return own[flow]
+
+
+def _remembered(name: str, flow: Flow, own: Own) -> bool:
+    """Say whether a name is in memory; what a subflow leaves behind is called "node/name"."""
+    if name in _own_names(flow, own):
+        return True
+    node, _, rest = name.partition("/")
+    inner = flow.nodes[node].flow if rest and node in flow.nodes else None
+    return inner is not None and _remembered(rest, inner, own)
+
+
+def _names(flow: Flow, own: Own) -> Iterator[str]:
+    """Yield the names in memory, the flow's own first."""
+    yield from _own_names(flow, own)
     for node in flow.nodes.values():
-        known.update(name for _, name in remembers(node))
         if node.flow:
-            known.update(f"{node.name}/{name}" for name in _remembered(node.flow))
-    return sorted(known)
+            yield from (f"{node.name}/{name}" for name in _names(node.flow, own))
 
 
 def remembers(node: Node) -> Iterator[tuple[str, str]]:
@@ -76,6 +90,16 @@ def check_memory(flow: Flow) -> Iterator[Mistake]:
             elif name in inner:
                 found = f"'{name}' is where the flow of node '{name}' remembers; choose another name"
                 yield Mistake(path, where + found)
+
+
+def _all_wanted(flow: Flow) -> Iterator[tuple[str, Path, str, str]]:
+    """Yield (who, path, name in memory, how it is written) for all that a flow takes from memory."""
+    for name, command in flow.commands.items():
+        for wanted in placeholders(command.say):
+            yield f"command '{name}'", ("commands", name, "say"), wanted, f"{{{wanted}}}"
+    for node in flow.nodes.values():
+        for path, wanted, shown in _wanted(node):
+            yield f"node '{node.name}'", ("nodes", node.name, *path), wanted, shown
 
 
 def _wanted(node: Node) -> Iterator[tuple[Path, str, str]]:

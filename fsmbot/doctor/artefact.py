@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from fsmbot.doctor import prompt
+from fsmbot.doctor.adapter import ADAPTER, ADAPTER_CONFIG, check_adapter
 from fsmbot.doctor.decode import Decoding
-from fsmbot.errors import DoctorError, first_line
+from fsmbot.errors import DoctorError
+from fsmbot.plainfile import read_plain, why
 
 CARD = "doctor.json"
-ADAPTER = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
+MAX_CARD = 1 << 18
 SHIPPED = Path(__file__).parent.parent / "assets" / "doctor"
 """The doctor that comes with the package."""
 
@@ -30,12 +31,12 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_prompt_tokens: what history and question may take together.
     """
 
-    base: str = ""
-    revision: str = ""
+    base: Annotated[str, msgspec.Meta(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    revision: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[\w./-]*$")] = ""
     quantization: Literal["nf4"] = "nf4"
     prompt_format: prompt.Format | Literal[""] = ""
     prompt_version: int = prompt.VERSION
-    system: str = prompt.SYSTEM
+    system: Annotated[str, msgspec.Meta(max_length=20_000)] = prompt.SYSTEM
     decoding: Decoding = Decoding()
     max_prompt_tokens: Annotated[int, msgspec.Meta(ge=64, le=131072)] = 1024
 
@@ -44,10 +45,10 @@ def read_card(folder: Path) -> Card:
     """Read an artefact folder's doctor.json; raises DoctorError with what is wrong in it."""
     path = folder / CARD
     try:
-        card = msgspec.json.decode(path.read_bytes(), type=Card)
+        card = msgspec.json.decode(read_plain(path, MAX_CARD), type=Card)
     except OSError as error:
         raise DoctorError(
-            f"'{folder}' is not a doctor: {CARD} cannot be read ({error.strerror}); "
+            f"'{folder}' is not a doctor: {CARD} cannot be read ({why(error)}); "
             "give the folder that the trainer wrote"
         ) from error
     except msgspec.MsgspecError as error:
@@ -71,38 +72,17 @@ def has_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).exists()
 
 
-def with_adapter(model: Any, folder: Path) -> Any:
-    """Return the model with the folder's LoRA adapter on; raises DoctorError if it does not fit.
+def check_artefact(folder: Path) -> None:
+    """Look at all that a doctor's folder says of itself, without loading anything of it.
 
-    The configuration is checked before peft sees it: some of its fields make peft import modules.
+    Raises DoctorError that names the file and what is wrong in it.
     """
-    check_adapter_config(folder / ADAPTER_CONFIG)
-    try:
-        from peft import PeftModel
-        from safetensors.torch import load_file
-
-        if not all(tensor.isfinite().all() for tensor in load_file(folder / ADAPTER).values()):
-            raise ValueError(f"{ADAPTER} holds values that are not finite")
-        return PeftModel.from_pretrained(model, folder, local_files_only=True).eval()
-    except ImportError:
-        raise
-    except Exception as error:  # safetensors, torch and peft raise their own kinds
+    read_card(folder)
+    if has_adapter(folder):
+        with contextlib.suppress(ImportError):  # without its packages no model is loaded either
+            check_adapter(folder)
+    elif (folder / ADAPTER_CONFIG).exists():
         raise DoctorError(
-            f"the adapter in '{folder}' cannot be used: {first_line(error)}; it is damaged or was trained "
-            "for another base: have the trainer write it again"
-        ) from error
-
-
-def check_adapter_config(path: Path) -> dict[str, Any]:
-    """Return what an adapter_config.json says; raises DoctorError if it is not plain LoRA."""
-    try:
-        config = json.loads(path.read_bytes())
-        kind, rank = config["peft_type"], config["r"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DoctorError(f"{path} cannot be read: {error}; have the trainer write it again") from error
-    unwanted = ("auto_mapping", "megatron_config", "modules_to_save", "layer_replication")
-    found = [name for name in unwanted if config.get(name)]
-    if kind != "LORA" or not isinstance(rank, int) or not 0 < rank <= 1024 or found:
-        what = f"'{found[0]}'" if found else f"peft_type {kind!r} with r {rank!r}"
-        raise DoctorError(f"{path}: expected a plain LoRA adapter of rank 1 to 1024, found {what}")
-    return dict(config)
+            f"'{folder}' has an {ADAPTER_CONFIG} and no {ADAPTER}; pickled weights are never read, so "
+            "save the adapter as safetensors, or have the trainer write it again"
+        )

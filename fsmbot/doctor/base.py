@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fsmbot.doctor.basefolder import check_files, check_size, refused, weights_of
+from fsmbot.doctor.hub import is_reachable
 from fsmbot.doctor.quiet import quiet
 from fsmbot.doctor.weights import (
     DEFAULT_BASE,
@@ -20,12 +22,11 @@ from fsmbot.doctor.weights import (
     WHEEL_REVISION,
     Report,
     cache_folder,
-    is_reachable,
     quantized_folder,
     read_manifest,
     silent,
 )
-from fsmbot.errors import DoctorError, MissingExtra, first_line
+from fsmbot.errors import DoctorError, FsmbotError, MissingExtra, first_line
 
 Compute = Literal["", "float32", "float16", "bfloat16"]
 LOCAL_REVISION = "local"
@@ -61,7 +62,7 @@ def load_base(
     """
     name = name or DEFAULT_BASE
     folder, revision = _folder(name, revision, report)
-    with _explained(name, folder):
+    with explained(name, folder):
         model, tokenizer = load_folder(folder, device=device, compute=compute)
     return Base(model, tokenizer, name, revision)
 
@@ -70,9 +71,10 @@ def load_base_tokenizer(name: str = "", revision: str = "", report: Report = sil
     """Load a base's tokenizer alone; name, revision and errors as for `load_base`."""
     name = name or DEFAULT_BASE
     folder, _ = _folder(name, revision, report)
-    with _explained(name, folder), quiet():
+    with explained(name, folder), quiet():
         from transformers import AutoTokenizer
 
+        check_files(folder)
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
@@ -130,8 +132,11 @@ def _folder(name: str, revision: str, report: Report) -> tuple[Path, str]:
 def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tuple[Any, Any]:
     """Load model (NF4) and tokenizer of a folder of transformers, quantized already or not.
 
-    Safetensors only, and no code that comes with a model is ever run.
+    Safetensors only, and no code that comes with a model is ever run. Raises DoctorError for a folder
+    that is not what it should be; for one that is damaged otherwise, what the libraries raise.
     """
+    check_files(folder)
+    weights = weights_of(folder)
     with quiet():
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -140,12 +145,21 @@ def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tup
         dtype = getattr(torch, compute or _best_compute(device))
         safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         config = AutoConfig.from_pretrained(folder, **safe)
-        if not hasattr(config, "quantization_config"):
+        check_size(folder, config, weights)
+        if getattr(config, "quantization_config", None) is None:
             safe["quantization_config"] = nf4(dtype)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe_tokenizer(safe))
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map={"": device}, use_safetensors=True, **safe
+        models: Any = AutoModelForCausalLM
+        model, told = models.from_pretrained(
+            folder,
+            dtype=dtype,
+            device_map={"": device},
+            use_safetensors=True,
+            output_loading_info=True,
+            **safe,
         )
+    if told["missing_keys"]:  # transformers would fill them with random numbers
+        raise refused(folder, f"the weights lack {min(told['missing_keys'])}")
     _compute_in(model, dtype)
     return model.requires_grad_(False).eval(), tokenizer
 
@@ -190,13 +204,15 @@ def _compute_in(model: Any, dtype: Any) -> None:
 
 
 @contextmanager
-def _explained(name: str, folder: Path) -> Iterator[None]:
+def explained(name: str, folder: Path) -> Iterator[None]:
     """Turn what goes wrong while a base is loaded into DoctorError or MissingExtra."""
     try:
         yield
-    except ImportError as error:
-        raise MissingExtra(error.name or str(error), "doctor", "the doctor model") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except FsmbotError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors raise whatever comes
+        if isinstance(error, ImportError) and error.name:
+            raise MissingExtra(error.name, "doctor", "the doctor model") from error
         raise DoctorError(
             f"the base model '{name}' in {folder} cannot be loaded: {first_line(error)}; "
             "it must be a causal language model of transformers with safetensors weights"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from fsmbot.errors import DoctorError
 
 Tokenizer = Any  # transformers.PreTrainedTokenizerBase; not imported here, to keep imports light
 Cuttable = TypeVar("Cuttable", str, list[int])
@@ -34,7 +37,8 @@ class Content:
         Where a tokenizer or a text insists on one, its characters are encoded one by one.
         """
         clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
-        ids = self._ids_of(clean)
+        with explained_panic():
+            ids = self._ids_of(clean)
         if self._has_marker(clean) or self._has_marker_in(ids):
             ids = [part for i in ids for part in self._spell(i)]
         elif not self.forbidden.isdisjoint(ids):
@@ -58,7 +62,8 @@ class Content:
         """Return whether ids read as a marker; a tokenizer may have rewritten the text that they are of."""
         if not self._lookalikes:
             return False
-        return self._has_marker(self._tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+        with explained_panic():
+            return self._has_marker(self._tokenizer.decode(ids, clean_up_tokenization_spaces=False))
 
     def _spell(self, token_id: int) -> list[int]:
         """Return ids that decode to the same text, one character each, or the id itself."""
@@ -102,6 +107,19 @@ def _encoder(tokenizer: Tokenizer, forbidden: frozenset[int]) -> Callable[[str],
     kept = {text: i for text, i in tokenizer.get_added_vocab().items() if i not in forbidden}
     ids = {plain.token_to_id(text): i for text, i in kept.items()}  # the copy may number them anew
     return lambda text: [ids.get(i, i) for i in plain.encode(text, add_special_tokens=False).ids]
+
+
+@contextmanager
+def explained_panic() -> Iterator[None]:
+    """Turn the panic of a tokenizer, which is written in Rust, into a DoctorError: it is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise DoctorError(
+            f"the tokenizer broke down ({error}); restore its files, or use another base"
+        ) from error
 
 
 def _forbidden_ids(tokenizer: Tokenizer) -> frozenset[int]:

@@ -6,13 +6,19 @@ generator, so closing it (or Ctrl-C) ends the computation at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from fsmbot.errors import DoctorError
+
 if TYPE_CHECKING:
     import torch
+
+COLDEST = 1e-3
+"""The temperature below which only the likeliest token has a chance; scores divided by it may overflow."""
 
 
 class Decoding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +38,7 @@ class Decoding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
     repetition_penalty: Annotated[float, msgspec.Meta(ge=1, le=2)] = 1.1
     no_repeat_ngram: Annotated[int, msgspec.Meta(ge=0, le=32)] = 8
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 def decode(
@@ -40,7 +46,8 @@ def decode(
 ) -> Iterator[int]:
     """Yield at most `limit` new token ids, up to and without the first of `stops`.
 
-    model: a causal language model of transformers; ids: the prompt, one sequence.
+    model: a causal language model of transformers; ids: the prompt, one sequence. Raises DoctorError
+    where the model's scores are no numbers: of these, any choice would be garbage.
     """
     import torch
 
@@ -53,7 +60,13 @@ def decode(
         with torch.inference_mode():
             out = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values
-            token = choose(out.logits[0, -1].float(), said)
+            scores = out.logits[0, -1].float()
+            if not math.isfinite(scores.max()):  # which NaN anywhere among them makes NaN
+                raise DoctorError(
+                    "the model computes NaN or infinity: its weights or its adapter are damaged; restore "
+                    "them, or have the trainer write the adapter again"
+                )
+            token = choose(scores, said)
         if token in stops:
             return
         said.append(token)
@@ -69,7 +82,7 @@ def chooser(decoding: Decoding) -> Callable[[torch.Tensor, Sequence[int]], int]:
 
     def choose(scores: torch.Tensor, said: Sequence[int]) -> int:
         scores = penalized(scores, said, decoding)
-        if decoding.temperature == 0:
+        if decoding.temperature < COLDEST:
             return int(scores.argmax())
         chances, order = (scores.cpu() / decoding.temperature).softmax(-1).sort(descending=True)
         chances[chances.cumsum(-1) - chances > decoding.top_p] = 0  # keeps the first in any case

@@ -16,19 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fsmbot.doctor.artefact import SHIPPED, Card, has_adapter, read_card, with_adapter
+from fsmbot.doctor.adapter import with_adapter
+from fsmbot.doctor.artefact import SHIPPED, Card, check_artefact, has_adapter, read_card
 from fsmbot.doctor.base import Base, load_base
 from fsmbot.doctor.decode import Decoding, decode
 from fsmbot.doctor.prompt import Prompt
 from fsmbot.doctor.quiet import quiet
 from fsmbot.doctor.sentences import first_sentence_end, last_sentence_end
-from fsmbot.errors import DoctorError, MissingExtra, ResourceError
+from fsmbot.errors import DoctorError, MissingExtra, ResourceError, first_line
 from fsmbot.turn import Message
 
 log = logging.getLogger("fsmbot.doctor")
 
 RETRY_SECONDS = 60.0
 """How long after a failure to load the next question tries again."""
+
+LOADING_SECONDS = 600.0
+"""How long loading may take until questions are refused; a first start fetches and converts the base."""
+
+HUNG_SECONDS = 30.0
+"""How long a computation may make no token until the next one no longer waits for it."""
 
 
 class Doctor(Protocol):
@@ -70,8 +77,9 @@ class LocalDoctor:
         self._decoding = decoding
         self._starting = threading.Lock()
         self._busy = threading.Lock()
+        self._moved_at = 0.0
         self._loading: threading.Event | None = None
-        self._failed_at = 0.0
+        self._loading_since = self._failed_at = 0.0
         self._loaded: _Loaded | None = None
         self._failure: ResourceError | None = None
         self._status = "not loaded"
@@ -88,6 +96,7 @@ class LocalDoctor:
                 self._loading = None  # the network, or the folder, may have been mended
             if self._loading is None:
                 self._loading, self._status = threading.Event(), "loading"
+                self._loading_since = time.monotonic()
                 # A daemon, so that leaving the program need not wait for a model.
                 threading.Thread(target=self._load, name="load-doctor", daemon=True).start()
 
@@ -102,24 +111,49 @@ class LocalDoctor:
         MissingExtra; the reason is logged once.
         """
         loaded = self._wait()
-        ids = loaded.prompt.question(text, history, budget=loaded.budget)
-        with self._busy:
+        busy = self._enter()
+        try:
+            ids = loaded.prompt.question(text, history, budget=loaded.budget)
             tokens = decode(loaded.model, ids, loaded.prompt.stops, max_new_tokens, loaded.decoding)
-            try:
-                yield from stream_text(tokens, loaded.prompt, max_new_tokens)
-            except (RuntimeError, MemoryError) as error:  # torch: out of memory, bad weights
-                raise self._report(DoctorError(f"the model failed while answering: {error}")) from error
+            yield from stream_text(self._noted(tokens), loaded.prompt, max_new_tokens)
+        except DoctorError:
+            raise
+        except Exception as error:  # torch: out of memory, bad weights; and whatever a tokenizer raises
+            raise DoctorError(f"the model failed while answering: {first_line(error)}") from error
+        finally:
+            busy.release()
 
     def _wait(self) -> _Loaded:
         """Return the loaded model, waiting for it; raises what loading raised."""
         self.preload()
         assert self._loading is not None
         while not self._loading.wait(0.1):  # in short waits, so that Ctrl-C works on every system
-            pass
+            if time.monotonic() - self._loading_since > LOADING_SECONDS:
+                raise DoctorError(f"the model is still loading after {LOADING_SECONDS:g} s")
         if self._loaded is None:
             # A fresh one each time: a raised exception collects tracebacks.
-            raise DoctorError(str(self._failure)) from self._failure
+            failure = DoctorError(str(self._failure))
+            failure.logged = True
+            raise failure from self._failure
         return self._loaded
+
+    def _enter(self) -> threading.Lock:
+        """Wait until no other answer is computed, or until that one hangs; return the lock, taken."""
+        while True:
+            busy = self._busy
+            if busy.acquire(timeout=0.1):
+                self._moved_at = time.monotonic()
+                return busy
+            with self._starting:
+                if busy is self._busy and time.monotonic() - self._moved_at > HUNG_SECONDS:
+                    log.error("an answer that makes no progress is left behind")
+                    self._busy = threading.Lock()
+
+    def _noted(self, tokens: Iterable[int]) -> Iterator[int]:
+        """Pass tokens on, and note when they come."""
+        for token in tokens:
+            self._moved_at = time.monotonic()
+            yield token
 
     def _load(self) -> None:
         """Load, note how it went, and wake whoever waits."""
@@ -130,8 +164,8 @@ class LocalDoctor:
             self._failure, self._status = None, name
         except ResourceError as error:
             self._failure = self._report(error)
-        except Exception as error:  # a thread's exception would otherwise vanish
-            failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {error}")
+        except BaseException as error:  # a thread's exception would otherwise vanish
+            failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {first_line(error)}")
             self._failure = self._report(failure)
         finally:
             self._failed_at = time.monotonic()
@@ -166,6 +200,7 @@ class LocalDoctor:
         """Return the folder and its card; a base of the user's own goes without the shipped adapter."""
         if self._adapter:
             folder = Path(self._adapter).expanduser()
+            check_artefact(folder)
             return folder, read_card(folder)
         return (None, Card()) if self._base else (SHIPPED, read_card(SHIPPED))
 

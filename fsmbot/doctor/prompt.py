@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fsmbot.doctor.content import Content, Tokenizer, middle
+from fsmbot.doctor.content import Content, Tokenizer, explained_panic, middle
+from fsmbot.doctor.template import render, template_of
 from fsmbot.errors import DoctorError
 from fsmbot.turn import Message
 
@@ -71,7 +72,9 @@ class Prompt:
     def __init__(self, tokenizer: Tokenizer, system: str = SYSTEM) -> None:
         self._tokenizer = tokenizer
         self.system = system
-        self.format: Format = "chat-template" if tokenizer.chat_template else "llama-2"
+        template = template_of(tokenizer)
+        self.format: Format = "chat-template" if template else "llama-2"
+        self._template = template or LLAMA_2
         self._markers: dict[tuple[str, ...], list[list[int]]] = {}
         self._folds_system = not self._knows_system()
         roles = ("user", "assistant", "user")
@@ -122,9 +125,10 @@ class Prompt:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids, special tokens left out."""
-        text: str = self._tokenizer.decode(
-            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        with explained_panic():
+            text: str = self._tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         return text
 
     def _join(self, contents: Sequence[list[int]]) -> list[int]:
@@ -148,16 +152,16 @@ class Prompt:
         return self._markers[roles]
 
     def _encode_marker(self, text: str) -> list[int]:
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=False)
-        return list(encoded["input_ids"]) if text else []
+        if not text:
+            return []
+        with explained_panic():
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=False)
+        return list(encoded["input_ids"])
 
     def _texts(self, roles: Sequence[str], *, prompting: bool) -> list[str]:
         """Render the template around holes; return the texts before, between and after them."""
         messages = [{"role": role, "content": f"FSMBOT-HOLE-{i}-END"} for i, role in enumerate(roles)]
-        template = self._tokenizer.chat_template or LLAMA_2
-        text = self._tokenizer.apply_chat_template(
-            messages, chat_template=template, tokenize=False, add_generation_prompt=prompting
-        )
+        text = render(self._tokenizer, self._template, messages, prompting=prompting)
         pieces = _HOLE.split(text)
         if pieces[1::2] != [str(i) for i in range(len(roles))]:
             raise DoctorError(
@@ -167,11 +171,9 @@ class Prompt:
         return pieces[::2]
 
     def _knows_system(self) -> bool:
-        from jinja2 import TemplateError
-
         try:
             self._texts(("system", "user"), prompting=True)
-        except (TemplateError, DoctorError):
+        except DoctorError:
             return False
         return True
 

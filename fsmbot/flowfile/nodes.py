@@ -24,6 +24,9 @@ NODE_KEYS = ("handler", "next", "on_error", "timeout", "retry", "remember", "des
 FLOW_KEYS = ("flow", "next", "on_error", "description")
 """The keys of a node that runs a flow."""
 
+MAX_NAME = 100
+"""Characters of a node's name; those of a subflow's nodes are told after it, level by level."""
+
 OWN = " (if it is your own, name its module with --handlers)"
 """What the message about an unknown handler ends with."""
 
@@ -43,7 +46,9 @@ class NodeReader(Fields):
 
     def at(self, problems: list[Problem], subflows: Subflows) -> NodeReader:
         """Return a reader of the same handlers for another file."""
-        return NodeReader(problems, self.registry, subflows, plugins=self._plugins_left)
+        inner = NodeReader(problems, self.registry, subflows, plugins=self._plugins_left)
+        inner.doubt.guesses = self.doubt.guesses
+        return inner
 
     def read(self, name: str, tree: Tree, key: Tree) -> Node:
         """Return one node; where parts of it are broken, a stand-in that blames nobody else."""
@@ -53,12 +58,14 @@ class NodeReader(Fields):
         if not name:
             self.note(key, "a node needs a name; write one before the ':'")
             self.doubt.routes = True
+        if len(name) > MAX_NAME:
+            self.note(key, f"{owner}: a name of {len(name):,} characters; at most {MAX_NAME} may be")
         if "/" in name:
             self.note(key, f"{owner}: a slash parts a subflow's nodes from its own; name the node without it")
         if not tree.is_map:
             place = key if tree.value is None else tree
             self.note(place, f"{owner} must be a map such as {{next: {END}}}{instead(tree)}{_as_map(tree)}")
-            self.doubt.routes = True
+            self._unread(name)
             return Node(name, _stand_in(name, END), END)
         if "flow" in tree.value:
             return self._subflow(name, owner, tree, key)
@@ -70,7 +77,7 @@ class NodeReader(Fields):
             self.doubt.memory = True
         else:
             self._settle(owner, handler, tree)
-        target = self._next(owner, tree, key)
+        target = self._next(name, tree, key)
         on_error = self.text(tree, "on_error", owner)
         if handler is None:
             return Node(name, _stand_in(name, target), target, on_error=on_error)
@@ -114,7 +121,7 @@ class NodeReader(Fields):
     def _subflow(self, name: str, owner: str, tree: Tree, key: Tree) -> Node:
         """Return a node that runs another flow; its handler stands for that flow."""
         self._only_flow_keys(owner, tree)
-        target = self._next(owner, tree, key)
+        target = self._next(name, tree, key)
         on_error = self.text(tree, "on_error", owner)
         flow = self._flow(owner, tree)
         if flow is None:
@@ -170,6 +177,7 @@ class NodeReader(Fields):
             if (
                 key not in RESERVED_KEYS
                 and nearest(key, ["handler"])
+                and isinstance(item.value, str)
                 and item.value in self.registry.handlers
             ):
                 self.note(tree.keys[key], f"node '{name}' has no key '{key}'; did you mean 'handler'?")
@@ -192,9 +200,9 @@ class NodeReader(Fields):
             load_plugins()
         return self.registry.handlers.get(name)
 
-    def _next(self, owner: str, tree: Tree, key: Tree) -> str | Mapping[str, str]:
+    def _next(self, name: str, tree: Tree, key: Tree) -> str | Mapping[str, str]:
         """Return the target or the map of targets, or the end where they cannot be read."""
-        item = tree.value.get("next")
+        owner, item = f"node '{name}'", tree.value.get("next")
         targets = item.value.values() if item is not None and item.is_map else [item]
         wrong = [t for t in targets if t is not None and not (isinstance(t.value, str) and t.value)]
         if item is None:
@@ -205,9 +213,14 @@ class NodeReader(Fields):
             found = instead(target) + _mend(target)
             self.note(target, f"{owner}: 'next' must lead to a node's name{found}")
         if item is None or wrong or not item.value:
-            self.doubt.routes = True
+            self._unread(name)
             return END
         return item.plain()  # type: ignore[no-any-return]
+
+    def _unread(self, name: str) -> None:
+        """Let nobody be blamed for where a node leads, as something else stands in for that."""
+        self.doubt.routes = True
+        self.doubt.unread.add(("nodes", name, "next"))
 
     def _remember(self, owner: str, handler: Handler, tree: Tree) -> str | None:
         name = self.text(tree, "remember", owner)

@@ -64,7 +64,14 @@ class ResourceReader(Fields):
             folder = Path(self._source).absolute().parent
             values = {k: folder / v if isinstance(v, Path) else v for k, v in values.items()}
             for setting, value in values.items():
-                if isinstance(value, Path) and not value.exists():
+                if isinstance(value, Path) and not _exists(value):
                     self.note(tree.value[setting], f"{owner}: {setting}: '{value}' does not exist")
             return values
         return {}
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # such as a name that is too long, or a folder that may not be read
+        return False

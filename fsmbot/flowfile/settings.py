@@ -47,8 +47,8 @@ def unknown_key(tree: Tree, key: str, names: Collection[str], listed: Iterable[s
     """Return what to do about a key that is not known."""
     item, place = tree.value[key], tree.keys[key]
     bare_word = item.value is None and (item.line, item.column) == (place.line, place.column + len(key))
-    pair = re.fullmatch(r"(\w+)(?:\s*[:=]\s*|\s+)(.+)", key)
-    if bare_word and pair and pair[1] in names:
+    pair = re.fullmatch(r"(\w+)(?:\s*[:=]\s*|\s+)(.+)", key) if bare_word else None
+    if pair and pair[1] in names:
         return f"; write `{pair[1]}: {pair[2]}`, with a colon and a space after the key"
     if bare_word:
         return "; put a text with a comma in quotes, or write a key with ': ' and its value"
@@ -83,10 +83,13 @@ def _default(setting: Setting) -> str:
 
 def misfits(tree: Tree, annotation: Any, reason: str, default: str = "") -> Iterator[tuple[Tree, str]]:
     """Yield the innermost parts of a value that do not fit its type, and what was expected there."""
-    found = list(_inner_misfits(tree, annotation))
-    if not found and not _OURS.match(reason):
-        found = [(tree, reason.partition(" - at `")[0])]
-    yield from found or [(tree, misfit(tree, annotation, default))]
+    whole = True
+    for inner in _inner_misfits(tree, annotation):
+        whole = False
+        yield inner
+    if whole:
+        ours = _OURS.match(reason)
+        yield tree, misfit(tree, annotation, default) if ours else reason.partition(" - at `")[0]
 
 
 def misfit(tree: Tree, annotation: Any, default: str = "") -> str:

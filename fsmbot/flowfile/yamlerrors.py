@@ -18,6 +18,7 @@ Spot = tuple[int, int]
 
 _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _COLON = re.compile(r":(?=\s|$)")
+_COMMENT = re.compile(r"(?<!\S)#.*")
 _PAIR = re.compile(r"([\w/-]+)\s*[:=：]?\s*(.*)")
 _CLOSERS = {"[": "]", "{": "}"}
 
@@ -78,6 +79,8 @@ def explain(error: Any, text: str, quoted: Any, outline: Collection[str]) -> Pro
     words = f"{error.context or ''}: {error.problem}"
     stop = Stop(words, [*split_lines(text), ""], at, (since.line, since.column), span, outline)
     (line, column), message = _odd_space(stop) or _judge(stop)
+    if line == len(stop.lines) - 1:  # a parser ends a last line that has no line break
+        line, column = line - 1, len(stop.lines[line - 1])
     return Problem(line + 1, column + 1, message)
 
 
@@ -238,7 +241,7 @@ def _last_open(stop: Stop) -> Spot:
     """Return the last bracket that is still open at the end."""
     found = [stop.at]
     for number, line in enumerate(stop.lines):
-        for column, letter in enumerate(line):
+        for column, letter in enumerate(_COMMENT.sub("", line)):
             if letter in "[{":
                 found.append((number, column))
             elif letter in "]}" and len(found) > 1:

@@ -1,36 +1,39 @@
 """YAML text as a tree that remembers where everything stands, with YAML 1.1's traps closed.
 
 PyYAML's event stream is walked once: no object is ever built from a tag, aliases and merge keys
-are refused before they can expand, and size and depth are bounded. Only `true` and `false` are
-booleans; `yes`, `no`, `on`, `off`, `012` and `12:30` stay text.
+are refused before they can expand, and size, depth and the number of values are bounded. Only
+`true` and `false` are booleans; `yes`, `no`, `on`, `off`, `012` and `12:30` stay text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from fsmbot.errors import FlowError, Problem
+from fsmbot.flowfile.problems import Problems, TooMany
+from fsmbot.flowfile.room import MAX_VALUES, Room
+from fsmbot.flowfile.scalars import scalar, written
 from fsmbot.flowfile.yamlerrors import explain, split_lines
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
+MAX_KEY = 1_000
+"""How many characters a key may have; YAML itself allows 1,024 before a ':'."""
+
 MAX_STRAY = 10
 """How many forbidden characters are reported."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?")
-_CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
+_QUOTES = ("'", '"')
 
 
-@dataclass
+@dataclass(slots=True)
 class Tree:
     """One value with its place: a scalar, a list of trees, or a dict of key -> (key tree, tree)."""
 
@@ -94,17 +97,30 @@ def read_file(path: Path) -> bytes:
         raise FlowError(str(path), [Problem(1, 1, f"the file cannot be read: {reason}")]) from error
 
 
-def read_tree(data: bytes, outline: Collection[str] = ()) -> tuple[Tree | None, list[Problem]]:
+def is_file(path: Path) -> bool:
+    """Say whether there is a file that can be read to its end: no folder, device or pipe."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        return False
+
+
+def read_tree(
+    data: bytes, outline: Collection[str] = (), room: Room | None = None
+) -> tuple[Tree | None, list[Problem]]:
     """Read one YAML document: the tree (None if it cannot be read), and every mistake found.
 
     outline: the keys of the outermost map, where they are known; they help to tell which line of
-    several is indented wrongly.
+    several is indented wrongly. room: what may be read, where other files were read before.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     try:
         text = _decode(data)
         problems += _stray_characters(text)
-        return (None if problems else _Reader(text, outline, problems).document()), problems
+        reader = _Reader(text, outline, problems, room or Room())
+        return (None if problems else reader.document()), problems
+    except TooMany:
+        return None, problems
     except _Refused as refused:
         return None, [*problems, refused.problem]
 
@@ -115,97 +131,96 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _end(data[: error.start].decode("utf-8-sig"))
-        found = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        read = error.object[: error.start].decode("utf-8")  # without a byte order mark, as its places
+        line, column = _end(read)
+        found = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise _Refused(Problem(line, column, found)) from None
 
 
-def _end(text: str) -> tuple[int, int]:
-    """Return line and column of what follows a text."""
+def _end(text: str, line: int = 1, column: int = 1) -> tuple[int, int]:
+    """Return line and column of what follows a text that begins at a place."""
     lines = split_lines(text)
-    return len(lines), len(lines[-1]) + 1
+    return line + len(lines) - 1, len(lines[-1]) + (1 if len(lines) > 1 else column)
 
 
-def _stray_characters(text: str) -> list[Problem]:
-    """Return the first characters that YAML forbids; most of them cannot be seen."""
-    found = islice(_FORBIDDEN.finditer(text), MAX_STRAY)
-    return [
-        Problem(*_end(text[: match.start()]), f"character U+{ord(match[0]):04X} is not allowed; remove it")
-        for match in found
-    ]
-
-
-def with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
-    """Give each problem of this file the line where it stands."""
-    lines = split_lines(data[: MAX_BYTES + 1].decode("utf-8-sig", "replace"))
-    return [p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1]) for p in problems]
+def _stray_characters(text: str) -> Iterator[Problem]:
+    """Yield the first characters that YAML forbids; most of them cannot be seen."""
+    done, line, column = 0, 1, 1
+    for match in islice(_FORBIDDEN.finditer(text), MAX_STRAY):
+        line, column = _end(text[done : match.start()], line, column)
+        done = match.start()
+        yield Problem(line, column, f"character U+{ord(match[0]):04X} is not allowed; remove it")
 
 
 class _Reader:
     """Builds the tree from parser events; the stack is a list, so depth costs no recursion."""
 
-    def __init__(self, text: str, outline: Collection[str], problems: list[Problem]) -> None:
+    def __init__(self, text: str, outline: Collection[str], problems: list[Problem], room: Room) -> None:
+        import yaml
+
         self.problems = problems
-        self._text, self._outline = text, outline
+        self._yaml, self._text, self._outline, self._room = yaml, text, outline, room
 
     def document(self) -> Tree | None:
         """Return the one document's tree, or None for an empty file."""
-        import yaml
-
-        root: Tree | None = None
+        yaml, root = self._yaml, None
         stack: list[tuple[Tree, Tree | None]] = []  # a collection, and the key that waits for a value
         for event in self._events():
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
-            if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                message = "a second document begins; a file holds one, so remove the '---'"
-                raise _Refused(Problem(line, column, message))
-            if isinstance(event, yaml.CollectionEndEvent):
+            if isinstance(event, yaml.NodeEvent):
+                tree = self._tree(event)
+                if stack:
+                    parent, key = stack[-1]
+                    stack[-1] = (parent, self._attach(parent, key, tree))
+                else:
+                    root = tree
+                if isinstance(event, yaml.CollectionStartEvent):
+                    stack.append((tree, None))
+                if len(stack) > MAX_DEPTH:
+                    raise _Refused(tree.problem(f"nested deeper than {MAX_DEPTH} levels"))
+            elif isinstance(event, yaml.CollectionEndEvent):
                 stack.pop()
-            if not isinstance(event, yaml.NodeEvent):
-                continue
-            tree = self._tree(event, line, column)
-            if stack:
-                stack[-1] = (stack[-1][0], self._attach(*stack[-1], tree))
-            else:
-                root = tree
-            if isinstance(event, yaml.CollectionStartEvent):
-                stack.append((tree, None))
-            if len(stack) > MAX_DEPTH:
-                raise _Refused(Problem(line, column, f"nested deeper than {MAX_DEPTH} levels"))
+            elif isinstance(event, yaml.DocumentStartEvent):
+                self._begins(event, root)
         return root
 
     def _events(self) -> Iterator[Any]:
         """Yield parser events; what the parser refuses becomes a problem with its place."""
-        import yaml
-
+        yaml = self._yaml
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         quoted = None
         try:
             for event in yaml.parse(self._text, Loader=loader):
-                if isinstance(event, yaml.ScalarEvent) and event.style in ("'", '"'):
+                if isinstance(event, yaml.ScalarEvent) and event.style in _QUOTES:
                     quoted = event
                 yield event
         except yaml.MarkedYAMLError as error:
             raise _Refused(explain(error, self._text, quoted, self._outline)) from None
 
-    def _tree(self, event: Any, line: int, column: int) -> Tree:
+    def _begins(self, event: Any, root: Tree | None) -> None:
+        """Refuse a second document, and shorthands for tags, each of which may stand for a huge one."""
+        place = Tree(event.start_mark.line + 1, event.start_mark.column + 1)
+        if root is not None:
+            raise _Refused(place.problem("a second document begins; a file holds one, so remove the '---'"))
+        if event.tags:
+            raise _Refused(place.problem("a line '%TAG' is not allowed; remove it"))
+
+    def _tree(self, event: Any) -> Tree:
         """Turn one node event into a tree without children; refuse aliases, anchors and tags."""
-        import yaml
-
-        def quotes(mark: str) -> str:
-            return f", or put a text that begins with '{mark}' in quotes"
-
-        tree = Tree(line, column)
-        if event.anchor is not None and isinstance(event, yaml.AliasEvent):
-            message = f"alias '*{event.anchor}' is not allowed; write the value out{quotes('*')}"
+        yaml, mark = self._yaml, event.start_mark
+        tree = Tree(mark.line + 1, mark.column + 1)
+        self._room.values -= 1
+        if self._room.values < 0:
+            raise _Refused(tree.problem(f"more than {MAX_VALUES:,} keys and values, with those of subflows"))
+        if isinstance(event, yaml.AliasEvent):
+            message = f"alias '*{event.anchor}' is not allowed; write the value out{_or_quote('*')}"
             raise _Refused(tree.problem(message))
         if event.anchor is not None:
-            self._note(tree, f"anchor '&{event.anchor}' is not allowed; remove it{quotes('&')}")
+            self._note(tree, f"anchor '&{event.anchor}' is not allowed; remove it{_or_quote('&')}")
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(tree, f"tag '{tag}' is not allowed; remove it{quotes('!')}")
+            self._note(tree, f"tag '{tag}' is not allowed; remove it{_or_quote('!')}")
         if isinstance(event, yaml.ScalarEvent):
-            tree.value = event.value if event.style else _scalar(event.value)
+            tree.value = event.value if event.style else scalar(event.value)
         else:
             tree.value = {} if isinstance(event, yaml.MappingStartEvent) else []
         return tree
@@ -230,11 +245,13 @@ class _Reader:
         if isinstance(key.value, (dict, list)):
             message = "a key cannot be a list or map; put a text that begins with '{' or '[' in quotes"
             raise _Refused(key.problem(message))
-        name = key.value if isinstance(key.value, str) else _yaml(key.value)
+        name = key.value if isinstance(key.value, str) else written(key.value)
         if name != key.value:
             self._note(key, f"key {name} is not text; put it in quotes")
         if name == "<<":
             self._note(key, "merge key '<<' is not allowed; write the keys out")
+        elif len(name) > MAX_KEY:
+            self._note(key, f"a key of {len(name):,} characters; at most {MAX_KEY:,} are read")
         elif name in parent.value:
             line = parent.keys[name].line
             self._note(key, f"key '{name}' is given twice; it stands already in line {line}")
@@ -243,22 +260,5 @@ class _Reader:
         return None
 
 
-def _scalar(text: str) -> Any:
-    """Return the value of an unquoted scalar: a constant, a decimal number, or text."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        if number.is_integer():
-            return int(number)  # as in JSON Schema, 1.0 is a whole number
-        return number if isfinite(number) else text
-    return text
-
-
-def _yaml(value: object) -> str:
-    """Return a scalar as a flow author would have written it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
+def _or_quote(mark: str) -> str:
+    return f", or put a text that begins with '{mark}' in quotes"

@@ -8,7 +8,6 @@ general question. Rules are written for recall: a false alarm costs a phone call
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import Literal
 
 from fsmbot.handlers.emergency_rules import Part, Rules, read_rules
 from fsmbot.handlers.phrasebook import Phrase
+from fsmbot.normal import normal_form
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 
@@ -171,7 +171,7 @@ def _words(text: str, rules: Rules) -> list[str]:
     """Return small words without apostrophes, and marks, in the spelling that the rules use."""
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
-    plain = unicodedata.normalize("NFKC", text).lower()
+    plain = normal_form("NFKC", text).lower()
     plain = re.sub(r"['’`´]", "", plain)
     plain = re.sub(r"([a-z])\1{2,}", r"\1\1", plain)
     words = re.findall(r"[a-z0-9]+|[.!?;,\n]", plain)

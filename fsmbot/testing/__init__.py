@@ -10,7 +10,6 @@ Importing this loads no model, no numpy and no pytest.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,18 +31,21 @@ __all__ = [
     "tiny_vectors",
 ]
 
-_HOMES = {
-    "fsmbot.doctor.fakes": ("BrokenDoctor", "FakeDoctor"),
-    "fsmbot.testing.run": ("run_tests",),
-    "fsmbot.testing.runner": ("CaseResult", "Failure", "ScriptResult"),
-    "fsmbot.testing.transcript": ("Transcript", "play"),
-    "fsmbot.testing.words": ("tiny_vectors",),
-}
-
 
 def __getattr__(name: str) -> Any:
     """Import a helper when it is first asked for: every run of pytest imports this package."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    home: Any
+    match name:
+        case "BrokenDoctor" | "FakeDoctor":
+            from fsmbot.doctor import fakes as home
+        case "run_tests":
+            from fsmbot.testing import run as home
+        case "CaseResult" | "Failure" | "ScriptResult":
+            from fsmbot.testing import runner as home
+        case "Transcript" | "play":
+            from fsmbot.testing import transcript as home
+        case "tiny_vectors":
+            from fsmbot.testing import words as home
+        case _:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(home, name)

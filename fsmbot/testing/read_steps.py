@@ -7,7 +7,6 @@ from typing import Any
 
 from fsmbot.flow import Flow, Node
 from fsmbot.flowfile.yamltree import Tree
-from fsmbot.nearby import suggest
 from fsmbot.testing.read_stubs import check_outcome
 from fsmbot.testing.script import KINDS, Check, Step
 from fsmbot.testing.values import Values
@@ -117,5 +116,6 @@ class StepReader:
             return None
         node = self.flow.all_nodes.get(name)
         if node is None:
-            self.values.note(place, f"the flow has no node '{name}'" + suggest(name, self.flow.all_nodes))
+            hint = self.values.guesses.suggest(name, self.flow.all_nodes)
+            self.values.note(place, f"the flow has no node '{name}'{hint}")
         return node

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fsmbot.flow import Flow, Node
 from fsmbot.flowfile.yamltree import Tree
-from fsmbot.nearby import suggest
 from fsmbot.testing.script import Answer, DoctorStub, NodeStub, Stubs
 from fsmbot.testing.values import Values
 
@@ -51,7 +50,7 @@ def _read(
         return None
     if name not in flow.all_nodes:
         known = [*flow.all_nodes, *([DOCTOR] if has_doctor else [])]
-        values.note(key, f"stub: the flow has no node '{name}'" + suggest(name, known))
+        values.note(key, f"stub: the flow has no node '{name}'" + values.guesses.suggest(name, known))
         return None
     return _node(values, flow.all_nodes[name], tree, key)
 
@@ -84,10 +83,10 @@ def _outcome(values: Values, node: Node, tree: Tree, what: str) -> str:
 
 def check_outcome(values: Values, node: Node, name: str, place: Tree) -> bool:
     """Return whether a node has this outcome, and note it otherwise."""
-    outcomes = node.outcomes
-    if name in outcomes:
+    if node.has_outcome(name):
         return True
-    hint = suggest(name, outcomes) or "; it has one way out, so name none"
+    outcomes = node.outcomes
+    hint = values.guesses.suggest(name, outcomes) if outcomes else "; it has one way out, so name none"
     values.note(place, f"node '{node.name}' has no outcome '{name}'{hint}")
     return False
 

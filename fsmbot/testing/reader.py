@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 from fsmbot.errors import FlowError
 from fsmbot.flow import Flow
-from fsmbot.flowfile.yamltree import Tree, read_file, read_tree, with_excerpts
+from fsmbot.flowfile.problems import TooMany, with_excerpts
+from fsmbot.flowfile.yamltree import Tree, read_file, read_tree
 from fsmbot.loader import load_flow
 from fsmbot.registry import Registry
 from fsmbot.testing.read_steps import StepReader
@@ -46,8 +48,10 @@ def parse_script(
         if not problems:
             values.note(root or Tree(1, 1), _OUTLINE)
         raise FlowError(source, with_excerpts(problems, data))
-    flow = flow or _flow_of(values, root, source, registry)
-    cases = _Reader(values, flow).cases(root)
+    cases: tuple[Case, ...] = ()
+    with contextlib.suppress(TooMany):
+        flow = flow or _flow_of(values, root, source, registry)
+        cases = _Reader(values, flow).cases(root)
     if flow is None or problems:
         raise FlowError(source, with_excerpts(problems, data))
     return Script(source, flow, cases)

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from fsmbot.errors import Problem
 from fsmbot.flowfile.settings import describe
 from fsmbot.flowfile.yamltree import Tree
-from fsmbot.nearby import suggest
+from fsmbot.nearby import Guesses, suggest
 
 
 @dataclass
 class Values:
-    """Reads values, and goes on after a mistake."""
+    """Reads values, and goes on after a mistake.
+
+    guesses: where suggestions come from, until it is enough of them.
+    """
 
     problems: list[Problem] = field(default_factory=list)
+    guesses: Guesses = field(default_factory=Guesses)
 
     def note(self, tree: Tree, message: str) -> None:
         """Keep a mistake."""

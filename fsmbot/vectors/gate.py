@@ -23,7 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsmbot.vectors.files import LARGEST, broken, read_array, read_json
+import msgspec
+
+from fsmbot.vectors.files import (
+    LARGEST,
+    MAX_SETTINGS,
+    broken,
+    check_format,
+    open_array,
+    read_array,
+    read_json,
+)
 from fsmbot.vectors.prototypes import EVERYDAY, MEDICAL
 from fsmbot.vectors.tokens import words_of
 
@@ -50,6 +60,14 @@ class Score:
     words: tuple[tuple[str, float], ...] = ()
 
 
+class _Settings(msgspec.Struct):
+    """gate.json."""
+
+    format: str
+    version: int
+    weights: dict[str, float]
+
+
 class Gate:
     """Scores messages over one set of vectors.
 
@@ -74,13 +92,10 @@ class Gate:
         path = folder / "gate.json"
         if not path.exists():
             return cls.from_word_lists(vectors)
-        settings = read_json(path, FORMAT, VERSION)
-        prototypes = read_array(folder / "prototypes.npy", dimensions=3)
-        if prototypes.shape[0] != len(PARTS) or prototypes.shape[1] % 2 or not prototypes.shape[1]:
-            raise broken(folder / "prototypes.npy", f"its shape is {prototypes.shape}")
-        if prototypes.shape[2] != vectors.dimensions:
-            raise broken(folder / "prototypes.npy", "it was made for other vectors")
-        return cls(vectors, prototypes, _read_weights(path, settings))
+        settings = read_json(path, _Settings, MAX_SETTINGS)
+        check_format(path, (settings.format, settings.version), (FORMAT, VERSION))
+        _check_weights(path, settings.weights)
+        return cls(vectors, _read_prototypes(folder / "prototypes.npy", vectors), settings.weights)
 
     @classmethod
     def from_word_lists(
@@ -132,11 +147,18 @@ def _logistic(logit: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def _read_weights(path: Path, settings: dict[str, Any]) -> dict[str, float]:
-    weights = settings.get("weights")
+def _read_prototypes(path: Path, vectors: WordVectors) -> NDArray[Any]:
+    mapped = open_array(path, dimensions=3)
+    if mapped.shape[0] != len(PARTS) or mapped.shape[1] % 2 or not mapped.shape[1]:
+        raise broken(path, f"its shape is {mapped.shape}")
+    if mapped.shape[2] != vectors.dimensions:
+        raise broken(path, "it was made for other vectors")
+    return read_array(path, mapped)
+
+
+def _check_weights(path: Path, weights: dict[str, float]) -> None:
     names = {*FEATURES, "bias"}
-    if not isinstance(weights, dict) or set(weights) != names:
+    if set(weights) != names:
         raise broken(path, f"'weights' must give {', '.join(sorted(names))}")
-    if not all(type(value) in (int, float) and abs(value) < LARGEST for value in weights.values()):
+    if not all(abs(value) < LARGEST for value in weights.values()):
         raise broken(path, f"'weights' must be numbers below {LARGEST:g}")
-    return weights

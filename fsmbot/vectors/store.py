@@ -15,6 +15,7 @@ Only directions are kept, so int8 rows need no scale, and every read vector has 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from fsmbot.errors import MissingExtra, VectorsError
-from fsmbot.vectors.files import BROKEN, broken, check_format, read_array
+from fsmbot.plainfile import read_plain
+from fsmbot.vectors.files import BROKEN, broken, check_format, open_array, read_array
 from fsmbot.vectors.spelling import Speller, shorter_runs
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ FORMAT, VERSION = "fsmbot-vectors", 1
 COMMON_SCALE = 10_000_000
 SMOOTHING = 1e-3
 """The `a` of SIF weights a / (a + p(w))."""
+
+MAX_VOCABULARY = 1 << 28
+"""Bytes of a vocab.json; ten million words take less."""
 
 SPELLED = 15_000
 """How many of the first words a misspelled one may stand for; rarer ones are often misspelled."""
@@ -81,7 +86,7 @@ class WordVectors:
             import numpy  # noqa: F401  (only to say in one line what to install)
         except ImportError:
             raise MissingExtra("numpy", "gate", "comparing words") from None
-        if path.is_dir():
+        if os.path.isdir(path):  # False for a name that no file can have
             return _load_folder(path)
         from fsmbot.vectors.word2vec import load_word2vec
 
@@ -183,26 +188,43 @@ class _Vocabulary(msgspec.Struct):
 
 
 def _load_folder(folder: Path) -> WordVectors:
+    mapped = open_array(folder / "vectors.npy", dimensions=2)
+    words, common = _read_vocabulary(folder / "vocab.json", len(mapped))
+    vectors = WordVectors(words, mapped, common, folder=folder)
+    vectors.rows = read_array(folder / "vectors.npy", mapped)  # only now that everything fits
+    return vectors
+
+
+def _read_vocabulary(path: Path, rows: int) -> tuple[list[str], Floats]:
+    """Return the words and p(w) of vocab.json; one that is for other vectors is not even decoded."""
     import numpy as np
 
-    path = folder / "vocab.json"
     try:
-        vocabulary = msgspec.json.decode(path.read_bytes(), type=_Vocabulary)
-        common = np.array(vocabulary.common, dtype=np.float64) / COMMON_SCALE
+        raw = read_plain(path, MAX_VOCABULARY)
+        # A word has two quotation marks, and both lists together two commas a word; some words have more.
+        if max(raw.count(b'"'), raw.count(b",")) > 3 * rows + 64:
+            raise ValueError(f"it holds far more than the {rows:,} words that there are vectors of")
+        vocabulary = msgspec.json.decode(raw, type=_Vocabulary)
+        common = np.array(vocabulary.common, dtype=np.float64)
     except BROKEN as error:
         raise broken(path, error) from error
     check_format(path, (vocabulary.format, vocabulary.version), (FORMAT, VERSION))
-    rows = read_array(folder / "vectors.npy", dimensions=2)
-    return WordVectors(vocabulary.words, rows, common, folder=folder)
+    if not "".join(vocabulary.words).isprintable():
+        raise broken(path, "a word in it holds a control character, or a space that is none")
+    common /= COMMON_SCALE
+    return vocabulary.words, common
 
 
 def _check_fit(vectors: WordVectors, where: str) -> None:
     """Raise unless there is one finite row and one weight for each word, all words different."""
     words, rows = len(vectors.words), vectors.rows.shape
-    if len(rows) != 2 or rows[0] != words or vectors.weights.shape != (words,) or not words:
+    if len(rows) != 2 or rows[0] != words or vectors.weights.shape != (words,) or not words or not rows[1]:
         raise VectorsError(
             f"{where}: {words} words, vectors of shape {rows} and {vectors.weights.shape} counts "
             "do not fit together; write the folder anew with `python -m trainer vectors`"
         )
     if len(vectors._index) != words:
-        raise VectorsError(f"{where}: a word stands twice in the vocabulary; write the folder anew")
+        raise VectorsError(
+            f"{where}: a word stands twice in the vocabulary; write the folder anew with "
+            "`python -m trainer vectors`"
+        )

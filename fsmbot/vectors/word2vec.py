@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fsmbot.errors import VectorsError
+from fsmbot.plainfile import plain_size, why
 from fsmbot.vectors.store import WordVectors
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ def load_word2vec(path: Path, limit: int = LIMIT) -> WordVectors:
     Raises VectorsError for a file that is missing, cut short, or not of this format.
     """
     try:
-        size = path.stat().st_size
+        size = plain_size(path)
         with path.open("rb") as file:
             count, dimensions = _read_header(path, file, size)
             rows = (_binary_rows if _is_binary(file) else _text_rows)(path, file, dimensions)
             return _collect(path, rows, min(count, limit), dimensions)
     except OSError as error:
-        raise _refused(path, error.strerror or str(error)) from error
+        raise _refused(path, why(error)) from error
 
 
 def _read_header(path: Path, file: IO[bytes], size: int) -> tuple[int, int]:

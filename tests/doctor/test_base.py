@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fsmbot.doctor import artefact, weights
+from fsmbot.doctor import adapter, weights
 from fsmbot.doctor.artefact import Card, read_card, write_card
 from fsmbot.doctor.base import LOCAL_REVISION, load_base
 from fsmbot.errors import DoctorError
@@ -220,10 +220,10 @@ def test_a_folder_without_card_is_no_doctor(tmp_path: Path) -> None:
 )
 def test_only_plain_lora_adapters_are_taken(tmp_path: Path, config: str) -> None:
     """An adapter configuration that asks for imports or absurd sizes never reaches peft."""
-    path = tmp_path / artefact.ADAPTER_CONFIG
+    path = tmp_path / adapter.ADAPTER_CONFIG
     path.write_text(config)
     with pytest.raises(DoctorError):
-        artefact.check_adapter_config(path)
+        adapter.check_adapter_config(path)
 
 
 def test_fetch_is_a_no_op_when_cached(

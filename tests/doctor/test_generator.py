@@ -17,7 +17,8 @@ import pytest
 from fsmbot.doctor import BrokenDoctor, FakeDoctor, LocalDoctor, generator
 from fsmbot.doctor.artefact import Card, write_card
 from fsmbot.doctor.base import load_base
-from fsmbot.doctor.claims import claims_to_be_a_doctor, without_claims
+from fsmbot.doctor.care import with_care
+from fsmbot.doctor.claims import claims_to_be_a_doctor
 from fsmbot.doctor.decode import Decoding, chooser, closing_tokens, decode
 from fsmbot.doctor.generator import stream_text
 from fsmbot.errors import DoctorError
@@ -265,7 +266,7 @@ HONEST = [
 def test_a_claim_to_be_a_doctor_is_left_out(sentence: str) -> None:
     """However the pieces fall, the sentence is not shown and its neighbours are."""
     assert claims_to_be_a_doctor(sentence)
-    shown = "".join(without_claims(f"Rest well. {sentence}\nDrink water."))
+    shown = "".join(with_care(f"Rest well. {sentence}\nDrink water."))
     assert shown.replace(" \n", "\n") == "Rest well.\nDrink water."
 
 
@@ -273,12 +274,12 @@ def test_a_claim_to_be_a_doctor_is_left_out(sentence: str) -> None:
 def test_honest_sentences_are_kept(sentence: str) -> None:
     """Nothing is lost or changed where nothing is claimed."""
     text = f"Rest well. {sentence}\nDrink water."
-    assert "".join(without_claims(text)) == text
+    assert "".join(with_care(text)) == text
 
 
 def test_words_are_shown_before_their_sentence_ends() -> None:
     """Only a sentence that could become a claim is held back."""
-    pieces = without_claims(iter(["Water ", "helps ", "a lot", " against", " it."]))
+    pieces = with_care(iter(["Water ", "helps ", "a lot", " against", " it."]))
     assert next(pieces) + next(pieces) == "Water helps"
 
 

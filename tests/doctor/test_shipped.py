@@ -7,8 +7,10 @@ import re
 
 import pytest
 
-from fsmbot.doctor.artefact import ADAPTER, ADAPTER_CONFIG, CARD, SHIPPED, check_adapter_config, read_card
-from fsmbot.doctor.weights import DEFAULT_BASE, WHEEL_REVISION, sha256
+from fsmbot.doctor.adapter import ADAPTER, ADAPTER_CONFIG, check_adapter_config
+from fsmbot.doctor.artefact import CARD, SHIPPED, read_card
+from fsmbot.doctor.hub import sha256
+from fsmbot.doctor.weights import DEFAULT_BASE, WHEEL_REVISION
 
 EVALUATION = json.loads((SHIPPED / "evaluation.json").read_text())
 FIGURES = {(row["set"], row["model"]): row for row in EVALUATION["results"]}
@@ -32,7 +34,7 @@ def test_it_names_its_base_and_no_place_on_a_disk() -> None:
     """The base is pinned to the weights it was trained on; paths of a machine would be of no use."""
     card = read_card(SHIPPED)
     assert (card.base, card.revision) == (DEFAULT_BASE, WHEEL_REVISION)
-    assert check_adapter_config(SHIPPED / ADAPTER_CONFIG)["base_model_name_or_path"] == DEFAULT_BASE
+    assert check_adapter_config(SHIPPED / ADAPTER_CONFIG).base_model_name_or_path == DEFAULT_BASE
     for path in SHIPPED.iterdir():
         if path.suffix in (".json", ".md", ".jsonl"):
             assert not re.search(r'["\s](/|~/)\w+/', path.read_text()), path.name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,8 +79,8 @@ def test_history_goes_to_the_model_without_our_own_additions() -> None:
 
 
 def test_stopping_the_answer_stops_the_model() -> None:
-    """Closing the handler's iterator closes the model's."""
-    closed = []
+    """Closing the handler's iterator closes the model's, which runs in a thread of its own."""
+    closed = threading.Event()
 
     class Endless(FakeDoctor):
         def answer(self, *_: object, **__: object):  # type: ignore[no-untyped-def]
@@ -85,12 +88,12 @@ def test_stopping_the_answer_stops_the_model() -> None:
                 while True:
                     yield "water "
             finally:
-                closed.append(True)
+                closed.set()
 
     answer = ask_doctor(Turn("my head hurts"), Endless())
     next(answer)
     answer.close()  # type: ignore[attr-defined]
-    assert closed
+    assert closed.wait(10)
 
 
 def test_the_resource_builds_without_loading() -> None:
@@ -127,3 +130,28 @@ def test_the_question_may_be_put_together_from_memory() -> None:
     said = "".join(ask_doctor(Turn("an hour", memory=memory), doctor, question=question))
     assert "emergency" in said
     assert len(doctor.asked) == 1
+
+
+class Slow(FakeDoctor):
+    """Says nothing for a while; `status` tells what it does."""
+
+    def __init__(self, seconds: float, status: str) -> None:
+        super().__init__(["Rest."])
+        self.seconds, self.status = seconds, status
+
+    def answer(self, *arguments: Any, **settings: Any) -> Iterator[str]:
+        time.sleep(self.seconds)
+        yield from super().answer(*arguments, **settings)
+
+
+def test_a_model_that_is_silent_for_too_long_gets_an_apology() -> None:
+    """`patience` is the longest silence."""
+    turn = Turn("my head hurts")
+    assert "".join(ask_doctor(turn, Slow(5, "ready"), patience=0.05)) == APOLOGY
+    assert turn.notes["failed"] == "nothing came within 0.05 s"
+
+
+def test_a_model_that_loads_is_waited_for() -> None:
+    """A first start takes longer; the answer comes all the same."""
+    said = "".join(ask_doctor(Turn("my head hurts"), Slow(0.5, "loading"), patience=0.1))
+    assert said == f"Rest.\n\n{DISCLAIMER}"

@@ -228,11 +228,11 @@ def _is_constant_or_number(part: ast.expr) -> bool:
 
 WRITTEN = {
     "fsmbot/actions.py: sys.stdout.buffer.write(content)": "a drawing, whose texts are safe lines",
-    "fsmbot/channels.py: self._out.write(safe(event.text))": "",
-    "fsmbot/channels.py: self._out.write(safe(message) + '\\n')": "",
-    "fsmbot/channels.py: self._out.write('\\n')": "",
-    "fsmbot/channels.py: self._out.write(_escape(line) + '\\n')": "JSON, its hostile characters as escapes",
-    "fsmbot/channels.py: self._err.write(safe(f'error: {message}') + '\\n')": "",
+    "fsmbot/writers.py: self._out.write(safe(event.text))": "",
+    "fsmbot/writers.py: self._out.write(safe(message) + '\\n')": "",
+    "fsmbot/writers.py: self._out.write('\\n')": "",
+    "fsmbot/writers.py: self._out.write(escaped(line) + '\\n')": "JSON, its hostile characters as escapes",
+    "fsmbot/writers.py: self._err.write(safe(line) + '\\n')": "",
     "fsmbot/logs.py: self.write(line)": "the formatter makes safe lines",
     "fsmbot/terminal.py: self.output.write(text)": "made safe above, and by the fence",
     "fsmbot/terminal.py: self._output.write(safe(text, keep=''))": "",
@@ -260,9 +260,9 @@ def _is_write(function: ast.expr) -> bool:
 
 
 def test_there_is_one_sanitiser() -> None:
-    """Only fsmbot/text.py decides about characters; the channel asks if there is anything to decide."""
+    """Only fsmbot/text.py decides about characters."""
     deciding = {file for file, call in calls() if ast.unparse(call.func).endswith(".isprintable")}
-    assert deciding == {"fsmbot/text.py", "fsmbot/channels.py"}
+    assert deciding == {"fsmbot/text.py"}
 
 
 def test_the_streams_of_each_program_are_fenced() -> None:

@@ -15,7 +15,7 @@ from fsmbot.session import Session
 from fsmbot.stores import SQLiteStore
 from fsmbot.turn import Message
 
-FLOW = Path(__file__).parent.parent.parent / "flows" / "doctor.yaml"
+FLOW = Path(__file__).parent.parent / "flows" / "doctor.yaml"
 
 
 @pytest.fixture
@@ -88,7 +88,10 @@ def test_an_unknown_session_lists_the_known_ones(store: str, capsys: pytest.Capt
 def test_a_store_that_is_not_there_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Looking changes nothing."""
     assert main(["sessions", "export", "ada", "--store", str(tmp_path / "no.db"), "--as-test"]) == 2
-    assert capsys.readouterr().err == f"the session store {tmp_path}/no.db does not exist\n"
+    assert (
+        capsys.readouterr().err
+        == f"the session store {tmp_path}/no.db does not exist; --session NAME makes one\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,131 @@
+"""Chat templates, which are small programs that came with a model: run within bounds.
+
+transformers runs them in Jinja's sandbox, where they reach nothing of the system, but a loop in a loop
+or a text doubled fifty times would still take all time and memory there is. So time and memory are
+bounded while one runs, and operations that could take long in one go are refused beforehand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fsmbot.errors import DoctorError
+
+MAX_TEMPLATE = 200_000
+"""Characters of a template; the longest ones in use have a quarter of it."""
+
+MAX_TEXT = 200_000
+"""Characters that a template may make of a conversation whose messages are short."""
+
+SECONDS = 2.0
+"""How long a template may run; usual ones take some milliseconds."""
+
+ROOM = 256 << 20
+"""Bytes of memory that a template may take."""
+
+_SLOW = frozenset({"striptags", "urlize", "wordwrap"})
+"""Filters that search a long text again and again."""
+
+Tokenizer = Any  # transformers.PreTrainedTokenizerBase
+
+
+def template_of(tokenizer: Tokenizer) -> str | None:
+    """Return a tokenizer's chat template, checked, or None where it has none.
+
+    Raises DoctorError for one that is too long or asks for what might never end.
+    """
+    template = tokenizer.chat_template
+    if isinstance(template, dict):  # several by name
+        template = template.get("default")
+    if not template:
+        return None
+    with explained():
+        if len(template) > MAX_TEMPLATE:
+            raise ValueError(f"it has {len(template):,} characters, and at most {MAX_TEMPLATE:,} are read")
+        _check_operations(template)
+    return str(template)
+
+
+def _check_operations(template: str) -> None:
+    """Raise ValueError for powers and slow filters: a single one cannot be stopped from outside."""
+    import jinja2
+
+    before = ""
+    for _, kind, value in jinja2.Environment().lex(template):
+        if kind == "whitespace":
+            continue
+        if value == "**" and kind == "operator":
+            raise ValueError("it raises numbers to a power")
+        if kind == "name" and before in ("|", "filter") and value in _SLOW:
+            raise ValueError(f"it uses the filter {value!r}")
+        before = value
+
+
+def render(tokenizer: Tokenizer, template: str, messages: list[dict[str, str]], *, prompting: bool) -> str:
+    """Return the text that a template makes of messages; raises DoctorError beyond the bounds."""
+    with explained(), _within(SECONDS, ROOM):
+        text: str = tokenizer.apply_chat_template(
+            messages, chat_template=template, tokenize=False, add_generation_prompt=prompting
+        )
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"it makes {len(text):,} characters of some short messages")
+    return text
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn whatever goes wrong with a template into a DoctorError."""
+    try:
+        yield
+    except Exception as error:  # a template raises what it likes
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise DoctorError(
+            f"the tokenizer's chat template cannot be used ({said}); use a base whose template only puts "
+            "markers around messages"
+        ) from error
+
+
+@contextlib.contextmanager
+def _within(seconds: float, room: int) -> Iterator[None]:
+    """Stop this thread's Python code after some seconds, and keep the process from growing by more than
+    `room` bytes meanwhile."""
+    end = time.monotonic() + seconds
+
+    def watch(frame: FrameType, event: str, argument: object) -> Any:
+        if time.monotonic() > end:
+            raise TimeoutError(f"it takes longer than {seconds:g} s")
+        return watch
+
+    with _memory(room):
+        before = sys.gettrace()
+        sys.settrace(watch)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+
+
+@contextlib.contextmanager
+def _memory(room: int) -> Iterator[None]:
+    """Bound the process's address space for a while, where the system can."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = pages * resource.getpagesize() + room
+    limits = [limit for limit in (soft, wanted) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -1,0 +1,1 @@
+"""What `fsmbot sessions` does with stored sessions: list, export, delete."""

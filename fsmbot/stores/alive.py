@@ -1,0 +1,53 @@
+"""Whether the process that wrote a note still lives, told by locks that end with their process.
+
+Every process locks one byte of a file beside the store, at a place that it draws by lot. Process ids
+would not do: they are given again, and a container cannot see those of another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+from pathlib import Path
+
+_HELD: dict[Path, tuple[int, int]] = {}
+"""Descriptor and place by file. A descriptor stays open as long as the process lives: closing any
+one of a file ends all the locks that the process has on it."""
+
+_LOCK = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_HELD.clear)  # a child inherits no locks
+
+
+class Presence:
+    """This process as others see it beside one store."""
+
+    def __init__(self, store: Path) -> None:
+        self._path = Path(f"{os.path.realpath(store)}-live")
+
+    def number(self) -> int:
+        """Return this process's place, which is locked from now on; raises OSError."""
+        return self._held()[1]
+
+    def is_alive(self, number: int) -> bool:
+        """Say whether the process of that place lives; raises OSError."""
+        descriptor, own = self._held()
+        if number == own:
+            return True
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            return True
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
+        return False
+
+    def _held(self) -> tuple[int, int]:
+        with _LOCK:
+            if self._path not in _HELD:
+                descriptor, place = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), secrets.randbits(40)
+                fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, place)
+                _HELD[self._path] = descriptor, place
+            return _HELD[self._path]

@@ -1,0 +1,71 @@
+"""What stands in a row of the SQLite store, and how it is written there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from fsmbot.events import Event
+from fsmbot.turn import Message, State
+
+Row = tuple[str, int, int, float, str, str, str]
+"""Session, turn, opening, time, state without its history, messages that the turn added, events."""
+
+
+class StoredTurn(msgspec.Struct, frozen=True):
+    """One committed turn: what the user said (None for an opening), what came of it, the state after
+    it, without its history, and when it was committed, in seconds since 1970."""
+
+    user: str | None
+    messages: list[Message]
+    events: list[Event]
+    state: State
+    at: float = 0.0
+
+    @classmethod
+    def read(cls, at: float, state: str, messages: str, events: str) -> StoredTurn:
+        """Read columns; the user's message, where there is one, comes before the bot's."""
+        after, said = decoded(state, messages)
+        user = said[0].text if said and said[0].role == "user" else None
+        return cls(user, said, msgspec.json.decode(events, type=list[Event]), after, at)
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What there is of one session.
+
+    first, last: when turns were committed, in seconds since 1970. state: the last one in JSON, without
+    its history.
+    """
+
+    name: str
+    conversations: int
+    turns: int
+    first: float
+    last: float
+    state: str
+
+
+def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) -> Row:
+    """Return the row of a turn; `known` messages of its conversation stand in earlier ones."""
+    bare = msgspec.structs.replace(state, history=())
+    return (
+        session_id,
+        state.turn,
+        state.opening,
+        time.time(),
+        msgspec.json.encode(bare).decode(),
+        msgspec.json.encode(state.history[known:]).decode(),
+        msgspec.json.encode(events, enc_hook=str).decode(),
+    )
+
+
+def decoded(state: str, messages: str) -> tuple[State, list[Message]]:
+    """Read the state and the messages of a row; raises msgspec.MsgspecError."""
+    return state_of(state), msgspec.json.decode(messages, type=list[Message])
+
+
+def state_of(column: str) -> State:
+    """Read a state without its history; raises msgspec.MsgspecError."""
+    return State.from_json(column)
