@@ -10,11 +10,11 @@ the [INST] format is that of "Llama 2" (https://arxiv.org/abs/2307.09288, append
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
+from fsmbot.doctor.content import Content, Tokenizer, explained_panic, middle
 from fsmbot.doctor.template import render, template_of
 from fsmbot.errors import DoctorError
 from fsmbot.turn import Message
@@ -36,14 +36,11 @@ LLAMA_2 = (
 """No spaces beside the contents: SentencePiece puts one before each piece by itself."""
 
 Format = Literal["chat-template", "llama-2"]
-Tokenizer = Any  # transformers.PreTrainedTokenizerBase; not imported here, to keep imports light
-Cuttable = TypeVar("Cuttable", str, list[int])
 
 QUESTION = -1
 """Stands for the question where only what is around it matters; no token has this id."""
 
 _HOLE = re.compile(r"FSMBOT-HOLE-(\d+)-END")
-_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 _CHARACTERS_PER_TOKEN = 24  # above any usual average; only guards against encoding megabytes
 
 
@@ -78,16 +75,14 @@ class Prompt:
         template = template_of(tokenizer)
         self.format: Format = "chat-template" if template else "llama-2"
         self._template = template or LLAMA_2
-        self._vocabulary: dict[str, int] = tokenizer.get_vocab()
-        self._forbidden = _forbidden_ids(tokenizer)
         self._markers: dict[tuple[str, ...], list[list[int]]] = {}
         self._folds_system = not self._knows_system()
         roles = ("user", "assistant", "user")
         texts = self._texts(roles if self._folds_system else ("system", *roles), prompting=True)
-        self._lookalikes = _plain_markers(" ".join(texts), tokenizer)
+        self._content = Content(tokenizer, " ".join(texts))
         self._tail = self._answer_tail()
         self.end = self._tail[-1]
-        self.stops = frozenset({self.end, tokenizer.eos_token_id} - {None})
+        self.stops = frozenset({self.end, tokenizer.eos_token_id} - {None}) | self._beginnings()
         self.prefix = self._common_prefix()
 
     def question(self, text: str, history: Sequence[Message] = (), *, budget: int = 1024) -> list[int]:
@@ -97,14 +92,14 @@ class Prompt:
         until everything fits `budget` tokens.
         """
         talk = _alternate([*history, Message("user", text)])
-        contents = [self.content(_middle(m.text, budget * _CHARACTERS_PER_TOKEN)) for m in talk]
+        contents = [self.content(middle(m.text, budget * _CHARACTERS_PER_TOKEN)) for m in talk]
         ids = self._join(contents)
         while len(ids) > budget and len(contents) > 1:
             del contents[:2]
             ids = self._join(contents)
         if len(ids) > budget:
             room = max(0, len(contents[-1]) - (len(ids) - budget))
-            ids = self._join([_middle(contents[-1], room)])
+            ids = self._join([self._content.cut(contents[-1], room)])
         return ids
 
     def example(self, question: str, answer: str, *, budget: int = 1024) -> Example:
@@ -117,7 +112,7 @@ class Prompt:
         frame = len(self._join([[]])) + len(self._tail)
         room = max(0, budget - frame)
         kept_said = said[:room]
-        kept_asked = _middle(asked, room - len(kept_said))
+        kept_asked = self._content.cut(asked, room - len(kept_said))
         head = self._join([kept_asked])
         learnt = kept_said + self._tail
         mask = [False] * len(head) + [True] * len(learnt)
@@ -125,17 +120,8 @@ class Prompt:
         return Example(head + learnt, mask, *cut)
 
     def content(self, text: str) -> list[int]:
-        """Encode what somebody said: no special token, no template marker; the text round-trips.
-
-        Where a tokenizer or a text insists on one, its characters are encoded one by one.
-        """
-        clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
-        ids = self._encode(clean, plain=True)
-        if any(marker in clean for marker in self._lookalikes):
-            ids = [part for i in ids for part in self._spell(i)]
-        elif not self._forbidden.isdisjoint(ids):
-            ids = [part for i in ids for part in (self._spell(i) if i in self._forbidden else [i])]
-        return [i for i in ids if i not in self._forbidden]
+        """Encode what somebody said: no special token, no template marker; the text round-trips."""
+        return self._content.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids, special tokens left out."""
@@ -144,19 +130,6 @@ class Prompt:
                 list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
         return text
-
-    def _spell(self, token_id: int) -> list[int]:
-        """Return ids that decode to the same text, one character each, or the id itself."""
-        token = self._tokenizer.convert_ids_to_tokens(token_id)
-        if _BYTE.fullmatch(token):
-            return [token_id]
-        ids = [self._character(c) for c in token]
-        return [i for i in ids if i is not None] if None not in ids else [token_id]
-
-    def _character(self, character: str) -> int | None:
-        """Return the id of a single character in the vocabulary's own spelling, if it has one."""
-        spellings = ("Ġ", "▁", " ") if character == " " else (character,)
-        return next((self._vocabulary[s] for s in spellings if s in self._vocabulary), None)
 
     def _join(self, contents: Sequence[list[int]]) -> list[int]:
         """Put markers around contents, which go user, assistant, user…, after the system prompt."""
@@ -179,11 +152,10 @@ class Prompt:
         return self._markers[roles]
 
     def _encode_marker(self, text: str) -> list[int]:
-        return self._encode(text, plain=False) if text else []
-
-    def _encode(self, text: str, *, plain: bool) -> list[int]:
+        if not text:
+            return []
         with explained_panic():
-            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=plain)
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=False)
         return list(encoded["input_ids"])
 
     def _texts(self, roles: Sequence[str], *, prompting: bool) -> list[str]:
@@ -212,11 +184,17 @@ class Prompt:
         ids = self._encode_marker(self._texts(("user", "assistant"), prompting=False)[-1])
         eos = self._tokenizer.eos_token_id
         for place, token_id in enumerate(ids):
-            if token_id in self._forbidden or token_id == eos:
+            if token_id in self._content.forbidden or token_id == eos:
                 return ids[: place + 1]
         if eos is None:
             raise DoctorError("the tokenizer has no end-of-sequence token; answers could not end")
         return [eos]
+
+    def _beginnings(self) -> frozenset[int]:
+        """Return the tokens with which something else than the answer begins: whoever says one is done."""
+        special = {i for i, token in self._tokenizer.added_tokens_decoder.items() if token.special}
+        markers = {i for marker in self._encoded_markers(("user", "assistant", "user")) for i in marker}
+        return frozenset(special | (markers & self._content.forbidden))
 
     def _common_prefix(self) -> list[int]:
         ids = self._join([[QUESTION]])
@@ -239,20 +217,6 @@ def explained_panic() -> Iterator[None]:
         ) from error
 
 
-def _forbidden_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """Return the ids that content must not hold: special tokens and any other added marker."""
-    added = tokenizer.get_added_vocab().items()
-    markers = {i for text, i in added if text.strip() and not _BYTE.fullmatch(text)}
-    return frozenset(markers | set(tokenizer.all_special_ids))
-
-
-def _plain_markers(text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Return markers that are ordinary text, such as [INST]: words with brackets or hashes."""
-    for special in sorted(tokenizer.get_added_vocab(), key=len, reverse=True):
-        text = text.replace(special, " ")
-    return tuple({word for word in text.split() if re.search(r"[\[\]<>|#{}]", word)})
-
-
 def _alternate(messages: Sequence[Message]) -> list[Message]:
     """Begin with the user and join neighbours of one role, as chat templates demand."""
     talk: list[Message] = []
@@ -262,11 +226,3 @@ def _alternate(messages: Sequence[Message]) -> list[Message]:
         elif talk or message.role == "user":
             talk.append(message)
     return talk
-
-
-def _middle(content: Cuttable, room: int) -> Cuttable:
-    """Cut out the middle: patients say who they are first and what they want to know last."""
-    if len(content) <= room:
-        return content
-    head = room - room // 2
-    return content[:head] + content[len(content) - room // 2 :]
