@@ -201,22 +201,6 @@ class Prompt:
         return ids[: ids.index(QUESTION)]
 
 
-@contextmanager
-def explained_panic() -> Iterator[None]:
-    """Turn the panic of a tokenizer, which is written in Rust, into a DoctorError: it is no Exception.
-
-    What it says may quote the text, and is left out.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise DoctorError(
-            "the tokenizer broke down on a text; restore its files, or use another base"
-        ) from error
-
-
 def _alternate(messages: Sequence[Message]) -> list[Message]:
     """Begin with the user and join neighbours of one role, as chat templates demand."""
     talk: list[Message] = []
