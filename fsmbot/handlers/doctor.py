@@ -72,7 +72,9 @@ def ask_doctor(
     patience: seconds that the model may be silent; ten times as long while it loads.
     """
     asked = fill(question, turn.memory) or turn.text
-    found = emergency(turn.text) or emergency(asked)
+    found = emergency(turn.text)
+    if found is None and asked != turn.text:
+        found = emergency(asked)
     if found is not None:
         turn.notes["emergency"] = found.category
         yield found.reply

@@ -74,9 +74,10 @@ class Terminal:
                 data = data[os.write(self._end, data[:4096]) :]
             self.read(0)
 
-    def paste(self, text: str) -> None:
+    def paste(self, text: str | bytes) -> None:
         """Paste a text as terminals do that bracket it."""
-        self.type(f"\x1b[200~{text}\x1b[201~")
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        self.type(b"\x1b[200~" + data + b"\x1b[201~")
 
     def read(self, wait: float = 0.01) -> bool:
         """Take what came out; return False when the program has ended."""
