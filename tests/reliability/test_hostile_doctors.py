@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 TEACHES = re.compile(r"have the trainer|use a base|use another|it must be|give |train |restore |use the ")
 """One of these is said in every refusal: what to do."""
 
-ROOM = 64 << 20
+ROOM = 32 << 20
 """Bytes that a refusal may take besides twice the files: what the libraries keep of an attempt."""
 
 JUDGE = """
@@ -398,7 +398,12 @@ def check(tmp_path: Path, tokenizer: Any, every: int) -> str:
     assert [(name, row[2]) for name, row in seen.items() if row[2] > allowed(name, paths[name])] == []
     assert [(name, row[3]) for name, row in seen.items() if row[3] > 20] == []
     assert not list(tmp_path.rglob("canary"))
-    return f"{len(seen)} of {len(seen)} refused with a reason, {len(harmless)} ignored; 0 of theirs run"
+    grown = {name: max(0, row[2] - 2 * on_disk(paths[name])) >> 20 for name, row in seen.items()}
+    by_template = max((grown.pop(name) for name in list(grown) if name.startswith("template")), default=0)
+    return (
+        f"{len(seen)} of {len(seen)} refused with a reason, {len(harmless)} ignored; 0 of theirs run; beyond "
+        f"twice the files {max(grown.values())} MiB at the most, {by_template} for a chat template"
+    )
 
 
 @pytest.mark.timeout(300)
