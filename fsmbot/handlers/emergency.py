@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from fsmbot.handlers.emergency_message import Message
@@ -18,6 +18,8 @@ from fsmbot.handlers.emergency_words import MARKS, names, split
 from fsmbot.registry import handler
 from fsmbot.turn import Turn
 
+RECENT = 8
+"""Messages whose verdict is remembered: several nodes of a turn ask about the same one."""
 BRIEF = 12
 """Words of a message that may be nothing but a cry."""
 
@@ -53,6 +55,7 @@ def ans_emergency(turn: Turn) -> Iterator[str]:
     yield found.reply if found else read_rules(("en",))[0].replies["medical"]
 
 
+@lru_cache(maxsize=RECENT)
 def emergency(text: str, locales: tuple[str, ...] = ()) -> Emergency | None:
     """Return the emergency that a message speaks of, or None. Self-harm comes before the rest.
 

@@ -54,7 +54,7 @@ def split(text: str) -> list[str]:
     """Return small words, numbers and marks."""
     plain = shortened(text).lower()
     if not plain.isascii():
-        plain = normal_form("NFKD", plain)
+        plain = shortened(normal_form("NFKD", plain))  # one character may become several
     plain = _DOTS.sub(" ", _INVISIBLE.sub("", _OWNED.sub(r" \1", plain)))
     plain = _LEET.sub(lambda found: _LEET_LETTERS[found[0]], plain)
     return _TOKEN.findall(_RUNS.sub(r"\1\1", plain))
