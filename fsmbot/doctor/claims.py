@@ -150,6 +150,7 @@ _SHORT = re.compile(
             rf"^\W*(?:(?:as|an?|the|your|real|by) )*(?:[\w-]+ ){{0,3}}?(?:{DOCTOR}|{LICENSED}|{HUMAN})\W*$",
             r"^\W*(?:(?:about|over|around|for|since|nearly|almost|more than) )*\d[\d,.-]*(?: \w+)?\W*$",
             r"\bpatients?\b.*\d|\d.*\bpatients?\b|\bin practi[cs]e\b|\blicen[cs]e (?:number|no)\b",
+            r"^\W*(?:she|he) (?:was|had|is|has|came)\b|^\W*it was an? (?:\w+ )?(?:wo)?man\b",
             r"\bthe (?:surgery|clinic|practice|office|hospital) is\b|\bthank you for (?:your visit|coming)\b",
         )
     ),
@@ -163,27 +164,26 @@ _ADVISES = re.compile(
     r"|\bi (?:cannot|can't|can not|do not|don't|have no)\b|\b(?:let|tell|give) me\b",
     re.IGNORECASE,
 )
+_ASKS_ADVICE = re.compile(
+    r"\b(?:can|could|would|will|may|do|did|what do|what would) (?:you|i ask you|u)(?: please| also| kindly)? "
+    r"(?:tell|help|explain|recommend|suggest|advise|give|describe|let|think|know|mean|agree)\b"
+    r"|\b(?:thank|ask|tell|need|want|hope|wish) you\b(?! (?:to|a|an|the|my)\b)"
+    r"|\byour (?:advice|recommendations?|suggestions?|help|opinion|thoughts|time)\b",
+    re.IGNORECASE,
+)
 _ABOUT_THE_BOT = re.compile(
-    "|".join(
-        (
-            r"\b(?:are|were|have|did|do|would|will|r) (?:you|u)\b"
-            r"(?! (?:recommend|suggest|know|think|advise|mean|agree|have (?:any|some)))",
-            r"\b(?:can|could) you (?!please|tell|help|explain|recommend|suggest|advise|give|describe|let)",
-            r"\b(?:you're|you are|yourself|am i speaking)\b|\b(?:talk|speak|chat)(?:ing)? (?:to|with)\b",
-            r"\byour (?:own|name|licen|age|patients?|practice|clinic|surgery|hospital|office|experience)",
-            r"\byour (?:clinical|qualif|train|degree|title|signature|work|job|rules|last|family|career)",
-            r"\b(?:pretend|act as|play|role|prove|admit|repeat|sign|complete|ignore)\b",
-            r"\b(?:say that|say hello|answer as|write as|trust you|a human|a person|real person)\b",
-            rf"\bas (?:an?|my|the|your) (?:[\w-]+ ){{0,3}}?{DOCTOR}",
-        )
-    ),
+    r"\b(?:you|your|yours|you're|yourself|u|am i (?:talking|speaking)|who is (?:this|there|speaking))\b"
+    r"|\b(?:pretend|act as|play|role|prove|admit|repeat|sign|complete|ignore|confirm|honestly)\b"
+    r"|\b(?:say that|say hello|answer as|write as|speak as|a human|real person|somebody real|a machine)\b"
+    r"|\b(?:speak|talk|chat) (?:to|with)\b"
+    rf"|\bas (?:an?|my|the|your|one) (?:[\w-]+ ){{0,3}}?{DOCTOR}",
     re.IGNORECASE,
 )
 TRIGGER = (
     words(
-        r"""i, im, ive, i['’]\w+, my, myself, we, we['’]\w+, our, us, me, as, being, speaking, prof,
-        signed, regards, sincerely, yours, best, kind, real, years, decades, ich, soy, je, sono, sou,
-        ik, jestem, jag, mein"""
+        r"""yes, yeah, sure, certainly, absolutely, of course, i, im, ive, i['’]\w+, my, myself, we,
+        we['’]\w+, our, us, me, as, being, speaking, prof, signed, regards, sincerely, yours, best, kind,
+        real, years, decades, ich, soy, je, sono, sou, ik, jestem, jag, mein"""
     )
     + rf"|in(?=\s*\w{{0,3}}$|\s+(?:my|our)\b)|{DOCTOR}|{LICENSED}|{HUMAN}|{BOT}"
 )
@@ -207,7 +207,7 @@ def claims_to_be_a_doctor(sentence: str) -> bool:
 
 def asks_about_the_bot(question: str) -> bool:
     """Say whether a question may be about who answers: then "yes", too, may claim something."""
-    return bool(_ABOUT_THE_BOT.search(plain(question)))
+    return bool(_ABOUT_THE_BOT.search(_ASKS_ADVICE.sub("", plain(question))))
 
 
 def speaks_of_itself(sentence: str) -> bool:
