@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 
-from fsmbot.doctor.claims import TRIGGER, asks_about_the_bot, claims_to_be_a_doctor, short_claim
+from fsmbot.doctor.claims import TRIGGER, asks_about_the_bot, claims_to_be_a_doctor, speaks_of_itself
 from fsmbot.doctor.drugs import DOSE_TRIGGER, is_risky, named, names
 from fsmbot.doctor.sentences import sentence_ends
 from fsmbot.doctor.sieve import sieve
@@ -30,7 +30,7 @@ def with_care(
     def unwanted(sentence: str) -> bool:
         return (
             claims_to_be_a_doctor(sentence)
-            or (about_the_bot and short_claim(sentence))
+            or (about_the_bot and speaks_of_itself(sentence))
             or is_risky(sentence, known)
             or any(part in sentence for part in ours)
         )

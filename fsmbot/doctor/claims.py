@@ -74,7 +74,7 @@ _FOR_A_CLINIC = (
     r"\bwe(?:'ll|'d|'ve| will| would| want)\b",
     r"\bwe (?:have|offer) (?:[\w-]+ ){0,3}?(?:tests?|procedures?|treatments?|appointments?|doctors?"
     r"|nurses?)\b",
-    r"\b(?:like|want|need|allow|ask) us to\b",
+    r"\b(?:like|want|need|allow|ask) us to\b|\bwelcome to (?:the|our|my)\b",
     rf"\b(?:let's|let us) {WE_DO}",
     r"\b(?:you|please|to|can|should) come in\b(?! contact)",
     rf"\bour (?:own )?(?:[\w-]+ ){{0,2}}?{OURS}",
@@ -138,7 +138,8 @@ _YES = words(
     definitely, indeed, true, that is (?:right|correct|true), that's (?:right|correct|true)"""
 )
 _OF_HEALTH = words(
-    "you, your, it, its, there, this, these, those, they, the, an?, some, most, many, people, if"
+    """you(?! are (?:right|correct)), your, it(?! is), its, there, this, these, those, they, the, an?, some,
+    most, many, people, if"""
 )
 _SHORT = re.compile(
     "|".join(
@@ -146,33 +147,43 @@ _SHORT = re.compile(
             rf"^\W*(?:(?:hello|hi|well|oh|so|um|and|but)\W+)?{_YES}\b(?!\W+{_OF_HEALTH}\b)",
             r"^\W*(?:it|that|this)(?:'s| is) (?:true|correct|right)\b",
             r"\bit(?:'s| is) (?:true|correct|right|possible)\W*$",
-            r"^\W*(?:(?:i|we) (?:(?:really|actually|certainly|also|think i|think we) )?"
-            r"(?:was|can|could|will|think so|(?:do|did)\b(?! not| you)[^.]*)|i'm|i've|we're)\W*$",
             rf"^\W*(?:(?:as|an?|the|your|real|by) )*(?:[\w-]+ ){{0,3}}?(?:{DOCTOR}|{LICENSED}|{HUMAN})\W*$",
             r"^\W*(?:(?:about|over|around|for|since|nearly|almost|more than) )*\d[\d,.-]*(?: \w+)?\W*$",
             r"\bpatients?\b.*\d|\d.*\bpatients?\b|\bin practi[cs]e\b|\blicen[cs]e (?:number|no)\b",
+            r"^\W*(?:she|he) (?:was|had|is|has|came)\b|^\W*it was an? (?:\w+ )?(?:wo)?man\b",
+            r"\bthe (?:surgery|clinic|practice|office|hospital) is\b|\bthank you for (?:your visit|coming)\b",
         )
     ),
     re.IGNORECASE,
 )
+_MINE = re.compile(r"\b(?:i|i'\w+|my|mine|me|myself|we|we'\w+|our|us)\b", re.IGNORECASE)
+_ADVISES = re.compile(
+    r"\bi(?:'d| would)? (?:also |strongly |highly |really )*(?:recommend|suggest|advise)\b(?! (?:that )?we\b)"
+    r"|\bi'm (?:so |very |really )*(?:sorry|afraid|not (?!only|just|merely))"
+    rf"|\bi'm (?:only |just |actually )?an? (?:\w+ ){{0,2}}{BOT}(?! (?:engineer|develop|scien))"
+    r"|\bi (?:cannot|can't|can not|do not|don't|have no)\b|\b(?:let|tell|give) me\b",
+    re.IGNORECASE,
+)
+_ASKS_ADVICE = re.compile(
+    r"\b(?:can|could|would|will|may|do|did|what do|what would) (?:you|i ask you|u)(?: please| also| kindly)? "
+    r"(?:tell|help|explain|recommend|suggest|advise|give|describe|let|think|know|mean|agree)\b"
+    r"|\b(?:thank|ask|tell|need|want|hope|wish) you\b(?! (?:to|a|an|the|my)\b)"
+    r"|\byour (?:advice|recommendations?|suggestions?|help|opinion|thoughts|time)\b",
+    re.IGNORECASE,
+)
 _ABOUT_THE_BOT = re.compile(
-    r"\b(?:are|were|have|did|do|would|will|r) (?:you|u)\b(?! (?:recommend|suggest|know|think|advise|mean"
-    r"|agree))"
-    r"|\b(?:you're|you are|yourself|do you have (?!any|some))\b|\b(?:talking|speaking|chatting|writing) "
-    r"(?:to|with)\b"
-    r"|\byour (?:own|name|licen|age|patients?|practice|clinic|surgery|hospital|office|experience|clinical"
-    r"|qualif|train"
-    r"|degree|title|signature|work|job|rules|last)"
-    r"|\b(?:pretend|act as|play|role|prove|admit|repeat|sign|complete|ignore|say that|answer as|write as"
-    r"|trust you)\b"
-    rf"|\bas an? (?:[\w-]+ ){{0,3}}?{DOCTOR}",
+    r"\b(?:you|your|yours|you're|yourself|u|am i (?:talking|speaking)|who is (?:this|there|speaking))\b"
+    r"|\b(?:pretend|act as|play|role|prove|admit|repeat|sign|complete|ignore|confirm|honestly)\b"
+    r"|\b(?:say that|say hello|answer as|write as|speak as|a human|real person|somebody real|a machine)\b"
+    r"|\b(?:speak|talk|chat) (?:to|with)\b"
+    rf"|\bas (?:an?|my|the|your|one) (?:[\w-]+ ){{0,3}}?{DOCTOR}",
     re.IGNORECASE,
 )
 TRIGGER = (
     words(
-        r"""i, im, ive, i['’]\w+, my, myself, we, we['’]\w+, our, us, me, as, being, speaking, prof,
-        signed, regards, sincerely, yours, best, kind, real, years, decades, ich, soy, je, sono, sou,
-        ik, jestem, jag, mein"""
+        r"""yes, yeah, sure, certainly, absolutely, of course, i, im, ive, i['’]\w+, my, myself, we,
+        we['’]\w+, our, us, me, as, being, speaking, prof, signed, regards, sincerely, yours, best, kind,
+        real, years, decades, ich, soy, je, sono, sou, ik, jestem, jag, mein"""
     )
     + rf"|in(?=\s*\w{{0,3}}$|\s+(?:my|our)\b)|{DOCTOR}|{LICENSED}|{HUMAN}|{BOT}"
 )
@@ -196,12 +207,16 @@ def claims_to_be_a_doctor(sentence: str) -> bool:
 
 def asks_about_the_bot(question: str) -> bool:
     """Say whether a question may be about who answers: then "yes", too, may claim something."""
-    return bool(_ABOUT_THE_BOT.search(plain(question)))
+    return bool(_ABOUT_THE_BOT.search(_ASKS_ADVICE.sub("", plain(question))))
 
 
-def short_claim(sentence: str) -> bool:
-    """Say whether a sentence claims something as an answer to a question about the bot: "Yes." """
-    return bool(_SHORT.search(plain(sentence)))
+def speaks_of_itself(sentence: str) -> bool:
+    """Say whether an answer to a question about the bot claims something: by "yes", or as "I" at all.
+
+    Only advice and apologies pass, and that it is a bot and no doctor.
+    """
+    text = plain(sentence)
+    return bool(_SHORT.search(text) or _MINE.search(_ADVISES.sub("", text)))
 
 
 def plain(sentence: str) -> str:

@@ -55,7 +55,8 @@ _DOING = words(
 _MADE = words("designed, made, built, created, programmed, developed, trained")
 _MADE += r"(?! as\b| to (?:treat|be)\b| at\b| in\b)"
 _NOT = r"not(?! (?:only|just|merely|alone)\b)|no(?! (?:longer )?\w*(?:bot|machine)\b)"
-_A_BOT = rf"(?:(?:an?|your|the|this) )?(?:(?!{LINK})[\w-]+ ){{0,3}}?(?:{BOT}|assistant|model)"
+_A_BOT = rf"(?:(?:an?|your|the) (?:(?!{LINK})[\w-]+ ){{0,3}}?)?(?:{BOT}|assistant|model)"
+_A_BOT += r"(?! (?:engineer|develop|scien))"
 I_AM = rf"(?:{_VERY} )*(?:{_FELT}|{_DOING}|{_MADE}|{_NOT}|{_A_BOT})(?![\w'])"
 
 # What may follow "I have": "I have two questions", "I have never studied medicine".
@@ -92,12 +93,15 @@ _SAY = words(
     (?:you|more|some more|your), feel (?:that|like|sorry|it|you|for you), take (?:it|that|this as|your),
     use the (?:word|term)"""
 )
+_ADVICE = (
+    r"(?:(?:you|them|an?|some|the|more|any|my|few) )*(?:\w+ )?"
+    "(?:information|advice|answers?|explanations?|ideas?|tips?|lists?|help|details?|examples?|hints?|guidance)"
+)
 _HELP = words(
-    r"""help(?! (?:people|patients|many)\b), explain, assist, answer, ask, try, do (?:my|the|our) best,
+    rf"""help(?! (?:people|patients|many)\b), explain, assist, answer, ask, try, do (?:my|the|our) best,
     find, do everything, do something, do that, make sure, look up, list, describe, share, offer, provide,
-    tell(?! (?:my|all|every|many|most|people|patients|them)\b), get(?! (?:paid|calls|patients)\b), give(?!
-    you an? (?:shot|injection|prescription)\b), be (?:happy|glad|able|here to|sure|wrong|of
-    help|helpful|honest|clear)"""
+    tell(?! (?:my|all|every|many|most|people|patients|them)\b), give
+    {_ADVICE}, be (?:happy|glad|able|here to|wrong|of help|helpful|honest|clear)"""
 )
 _DO_NOT = words(
     """cannot, can't, couldn't, don't, didn't, won't, wouldn't, haven't, not, no, never(?!
