@@ -39,6 +39,10 @@ class FsmbotError(Exception):
         """Return the message; mistakes in a file come with the lines where they stand."""
         return str(self)
 
+    def for_log(self) -> str:
+        """Return the message without words that may be somebody's who talked."""
+        return str(self)
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -136,11 +140,21 @@ class ConflictError(StateError):
 
 
 class HandlerError(FsmbotError):
-    """A handler failed and no `on_error` took over; the exception it raised is `__cause__`."""
+    """A handler failed and no `on_error` took over; the exception it raised is `__cause__`.
 
-    def __init__(self, flow: str, node: str, session: str, message: str) -> None:
-        self.flow, self.node, self.session = flow, node, session
-        super().__init__(f"flow '{flow}', node '{node}', session '{session}': {message}")
+    logged: the message as a log may have it, where that is another one.
+    """
+
+    def __init__(self, flow: str, node: str, session: str, message: str, logged: str = "") -> None:
+        self.flow, self.node, self.session, self._logged = flow, node, session, logged or message
+        super().__init__(f"{self._where()}: {message}")
+
+    def _where(self) -> str:
+        return f"flow '{self.flow}', node '{self.node}', session '{self.session}'"
+
+    def for_log(self) -> str:
+        """Return the message without the words of the exception, which may quote what was said."""
+        return f"{self._where()}: {self._logged}"
 
 
 class StepLimitError(HandlerError):
@@ -164,7 +178,8 @@ class OutcomeError(HandlerError):
     def __init__(self, flow: str, node: str, session: str, outcome: object, expected: Sequence[str]) -> None:
         self.outcome, self.expected = outcome, tuple(expected)
         wanted = " or ".join(repr(name) for name in self.expected) or "nothing, as it has one way out"
-        super().__init__(flow, node, session, f"the handler returned {outcome!r}; expected {wanted}")
+        told = f"the handler returned {{}}; expected {wanted}"
+        super().__init__(flow, node, session, told.format(repr(outcome)), told.format("something else"))
 
 
 class ResourceError(FsmbotError):

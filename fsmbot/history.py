@@ -9,7 +9,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
-from fsmbot.private import make_private_folder, state_folder
+from fsmbot.plainfile import plain_size
+from fsmbot.private import make_private_folder, open_private, state_folder
 
 MAX_BYTES = 1 << 20
 """How much of the file's end is read; a file twice as long is cut to it."""
@@ -61,16 +62,14 @@ class PrivateHistory(History):
                 self._give_up(error)
 
     def _append(self, data: bytes) -> None:
-        number = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        with open(number, "ab") as file:
-            os.fchmod(number, 0o600)
+        with open(open_private(self.path, os.O_APPEND | os.O_NONBLOCK), "ab") as file:
             file.write(data)
 
     def _tail(self) -> bytes:
         """Return the last MAX_BYTES of the file; a line that the cut leaves incomplete is no JSON."""
+        start = max(0, plain_size(self.path) - MAX_BYTES)
         with self.path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - MAX_BYTES))
+            file.seek(start)
             return file.read()
 
     def _shorten(self) -> None:

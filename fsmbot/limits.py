@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from fsmbot.errors import ResourceError
 from fsmbot.turn import Turn
 
 Call = Callable[[Turn, Mapping[str, Any]], Any]
@@ -64,6 +65,13 @@ def place(error: BaseException) -> str:
 
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+
+
+def kind(error: BaseException) -> str:
+    """Return what is told of an error in a log: its own words may quote what somebody said."""
+    if isinstance(error, ResourceError):  # these tell what to install or mend
+        return reason(error) + place(error)
+    return "; ".join([type(error).__name__ + place(error), *getattr(error, "__notes__", ())])
 
 
 def speech(said: Any) -> Iterator[str]:

@@ -46,12 +46,11 @@ def to_stderr(line: str) -> None:
 
 
 class _Lines(logging.Handler):
-    """Hands each record over as one line."""
+    """Hands each record over as one line: `error: fsmbot.doctor: what happened`."""
 
     def __init__(self, write: Write) -> None:
         super().__init__(logging.WARNING)
         self.write = write
-        self.setFormatter(_SafeFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format the record, and hand it over."""
@@ -61,14 +60,17 @@ class _Lines(logging.Handler):
             line = safe_line(f"{record.levelname.lower()}: {record.name}: {record.msg}")
         self.write(line)
 
-
-class _SafeFormatter(logging.Formatter):
-    """`error: fsmbot.doctor: what happened`, with an exception's last line instead of its traceback."""
-
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line without control characters."""
+        """Return the record as one line without control characters; an exception without its traceback."""
         line = f"{record.levelname.lower()}: {record.name}: {record.getMessage().strip()}"
         if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            line += f" ({type(error).__name__}: {error})"
+            line += f" ({self._told(record.exc_info[1])})"
         return safe_line(line)
+
+    def _told(self, error: BaseException) -> str:
+        """Return what an exception says; only its kind where nobody looks on, as it may quote a message."""
+        if self.write is to_stderr and not sys.stderr.isatty():
+            from fsmbot.limits import kind
+
+            return kind(error)
+        return f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ from fsmbot.contract import END
 from fsmbot.errors import HandlerError, OutcomeError, StepLimitError
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
 from fsmbot.flow import Flow
-from fsmbot.limits import interrupted, place, reason, speech
+from fsmbot.limits import interrupted, kind, place, reason, speech
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
@@ -158,7 +158,7 @@ class Move:
             if isinstance(error, HandlerError):
                 raise error
             told = reason(error) + place(error)
-            raise HandlerError(self._flow.name, step.name, self.turn.session_id, told) from error
+            raise HandlerError(self._flow.name, step.name, self.turn.session_id, told, kind(error)) from error
         self.turn.memory = msgspec.json.decode(self._kept)
         return Failed(step.name, storable(reason(error)), step.error_target)
 

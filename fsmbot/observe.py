@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fsmbot.errors import HandlerError
 from fsmbot.events import Ended, Event, Failed, Listening
-from fsmbot.limits import place, reason
+from fsmbot.limits import kind, reason
 
 if TYPE_CHECKING:
     from fsmbot.session import Session
@@ -104,4 +104,4 @@ def _tell(observers: Sequence[Observer], seen: Observed) -> None:
             observer(seen)
         except Exception as error:  # somebody else's code, which no conversation should depend on
             name = getattr(observer, "__qualname__", type(observer).__qualname__)
-            log.warning("observer %s failed: %s%s", name, reason(error), place(error))
+            log.warning("observer %s failed: %s", name, kind(error))

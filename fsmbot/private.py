@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -13,11 +14,27 @@ def make_private(number: int) -> None:
         os.fchmod(number, 0o600)
 
 
+def open_private(path: str | Path, flags: int) -> int:
+    """Open a file of mode 0600 for writing, made if need be; return its descriptor.
+
+    A link is refused, as whoever put it there would choose what is written over. Raises OSError.
+    """
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flags, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(
+                errno.ELOOP, "it is a link to another file; remove it, or name that file"
+            ) from error
+        raise
+    make_private(number)
+    return number
+
+
 def write_private(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write a file of mode 0600; raises FileExistsError where one exists, unless `overwrite`."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
-    with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        make_private(file.fileno())
+    flags = os.O_NONBLOCK | (os.O_TRUNC if overwrite else os.O_EXCL)  # a pipe is not waited for
+    with open(open_private(path, flags), "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -11,6 +11,10 @@ from fsmbot.flow import Flow
 from fsmbot.stores import Store
 from fsmbot.turn import Message, State
 
+UNANSWERED = (
+    "your last message got no answer, as the program was stopped; send it again if it still matters: "
+)
+
 QUOTED = 200
 """Characters of an unanswered message that are quoted."""
 
@@ -32,10 +36,13 @@ def take_up(store: Store, session_id: str) -> tuple[State | None, str]:
     except ConflictError:  # another process was quicker
         return take_up(store, session_id)
     quoted = text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
-    return after, (
-        "your last message got no answer, as the program was stopped; "
-        f"send it again if it still matters: {quoted}"
-    )
+    return after, UNANSWERED + quoted
+
+
+def unquoted(notice: str) -> str:
+    """Return a notice without the message that it quotes, as a log may have it."""
+    before, found, _ = notice.partition(UNANSWERED)
+    return before + found.removesuffix(": ")
 
 
 def adopt(state: State, flow: Flow, session_id: str) -> str:

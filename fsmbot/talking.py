@@ -101,5 +101,5 @@ class Talk:
         except StateError as error:
             self.writer.refuse(str(error))
         except FsmbotError as error:
-            self.writer.fail(str(error))
+            self.writer.fail(error)
             self.whole = False

@@ -22,7 +22,7 @@ import msgspec
 from fsmbot.errors import StoreError
 from fsmbot.events import Commanded, Ended, Entered, Failed, Listening, Routed, Said
 from fsmbot.observe import Observed
-from fsmbot.private import make_private
+from fsmbot.private import open_private
 from fsmbot.spoken import RESTART
 
 log = logging.getLogger("fsmbot.trace")
@@ -39,8 +39,7 @@ class Trace:
         self._text, self._failed = text, False
         self._clock, self._numbers = Clock(), Numbers()
         try:
-            number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            make_private(number)
+            number = open_private(path, os.O_APPEND)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StoreError(f"the trace {path} cannot be written: {reason}") from error

@@ -6,7 +6,9 @@ import json
 import sys
 from typing import Protocol, TextIO
 
+from fsmbot.errors import FsmbotError
 from fsmbot.events import Event, Said, to_json
+from fsmbot.resuming import unquoted
 from fsmbot.text import escaped, safe
 
 
@@ -22,12 +24,15 @@ class Writer(Protocol):
     def refuse(self, message: str) -> None:
         """Tell the user that this line got no answer, and why."""
 
-    def fail(self, message: str) -> None:
+    def fail(self, error: FsmbotError) -> None:
         """Tell that a handler failed."""
 
 
 class PlainWriter:
-    """Writes each bot message on lines of its own, piece by piece."""
+    """Writes each bot message on lines of its own, piece by piece.
+
+    Where stderr is no terminal it is a log, and nothing that anybody said is written there.
+    """
 
     def __init__(self, out: TextIO, err: TextIO | None = None) -> None:
         self._out, self._err = _replacing(out), _replacing(sys.stderr if err is None else err)
@@ -44,7 +49,7 @@ class PlainWriter:
 
     def note(self, message: str) -> None:
         """Write to stderr."""
-        self._complain(f"note: {message}")
+        self._complain(f"note: {message if self._err.isatty() else unquoted(message)}")
 
     def refuse(self, message: str) -> None:
         """Write the refusal where the answer would stand."""
@@ -52,9 +57,9 @@ class PlainWriter:
         self._out.write(safe(message) + "\n")
         self._out.flush()
 
-    def fail(self, message: str) -> None:
+    def fail(self, error: FsmbotError) -> None:
         """Write to stderr."""
-        self._complain(f"error: {message}")
+        self._complain(f"error: {error if self._err.isatty() else error.for_log()}")
 
     def _complain(self, line: str) -> None:
         self._end()
@@ -86,7 +91,9 @@ class JsonWriter:
         """Write an error event."""
         self._told("error", message)
 
-    fail = refuse
+    def fail(self, error: FsmbotError) -> None:
+        """Write an error event."""
+        self.refuse(str(error))
 
     def _told(self, event: str, message: str) -> None:
         told = {"event": event, "message": message}

@@ -137,7 +137,7 @@ def test_a_failing_handler_does_not_end_the_talk(doctor_flow: Flow) -> None:
     assert code == 1
     assert out == PROMPT + "See a \nSee a doctor.\n"
     assert err.startswith("error: flow 'doctor', node 'ask_doctor', session ")
-    assert err.endswith(": ValueError: the doctor broke (conftest.py:71)\n")
+    assert err.endswith(": ValueError (conftest.py:71)\n")  # what it says may quote a message
 
 
 def test_a_flow_that_never_listens_says_its_words_and_ends(doctor_flow: Flow) -> None:

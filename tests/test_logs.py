@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -45,13 +46,16 @@ def test_what_is_no_warning_is_not_shown(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_exception_is_named_without_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    """Type and message are enough for a user."""
-    logs.setup()
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        logging.getLogger("x").exception("it failed")
-    assert capsys.readouterr().err == "error: x: it failed (ValueError: two lines)\n"
+    """Type and message are enough for a user; a log has type and place, as the message may quote somebody."""
+    shown: list[str] = []
+    for write in (None, shown.append):
+        logs.setup(write)
+        try:
+            raise ValueError("two\nlines")
+        except ValueError:
+            logging.getLogger("x").exception("it failed")
+    assert re.fullmatch(r"error: x: it failed \(ValueError \(test_logs.py:\d+\)\)\n", capsys.readouterr().err)
+    assert shown == ["error: x: it failed (ValueError: two lines)"]
 
 
 def test_a_log_call_that_does_not_fit_is_shown_raw(capsys: pytest.CaptureFixture[str]) -> None:

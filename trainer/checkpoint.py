@@ -105,10 +105,16 @@ def is_whole(folder: Path) -> bool:
 
 
 def load(folder: Path) -> Checkpoint:
-    """Read a whole checkpoint."""
+    """Read a whole checkpoint; raises ConfigError for one that holds something else."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return Checkpoint(load_file(folder / TENSORS), json.loads((folder / FACTS).read_text()))
+    try:
+        return Checkpoint(load_file(folder / TENSORS), json.loads((folder / FACTS).read_text()))
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise ConfigError(
+            f"{folder} is no checkpoint of a run ({error}); remove it to go on from the one before"
+        ) from error
 
 
 def latest(folder: Path, say: Callable[[str], None]) -> Path | None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsmbot.doctor.prompt import Example
 from fsmbot.errors import ConfigError
 from trainer import checkpoint
@@ -237,8 +239,9 @@ def restore(job: Job, allow: frozenset[str]) -> Run:
         return fresh(job)
     saved = checkpoint.load(path)
     try:
-        run = Run(**saved.facts)
-    except TypeError as error:
+        run, random = Run(**saved.facts), saved.tensors["random"]
+        msgspec.convert(saved.facts, Run)  # whether each is of its kind
+    except (TypeError, KeyError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path} was written by another version of the trainer; train anew") from error
     now = fresh(job)
     refuse_changes(run.facts, now.facts, allow)
@@ -247,7 +250,7 @@ def restore(job: Job, allow: frozenset[str]) -> Run:
     load_optimizer(job.optimizer, _under("optimizer.", saved.tensors))
     if run.scaler and job.scaler.is_enabled():  # it may have been bfloat16, on another card
         job.scaler.load_state_dict(run.scaler)
-    torch.set_rng_state(saved.tensors["random"])
+    torch.set_rng_state(random)
     if job.team.main:
         checkpoint.forget_after(job.checkpoints, run.step)
     job.reporter.say(f"resumed from {path}, after step {run.step}")

@@ -32,14 +32,15 @@ from fsmbot.doctor.persona import (
 
 _MAY = r"(?: (?:can|could|will|must|should|would|'d)|'ll|'d)(?: (?:like|want|need|have|hope|be able) to)?"
 _TELL = words(
-    "let, tell, give, ask, help, show, provide, allow, excuse, remind, inform, forgive, to, for, by, from"
+    """let, tell, give, ask, help, show, provide, allow, excuse, remind, inform, forgive, to, for, by, from,
+    like"""
 )
 
 _OF_ITSELF = (
     rf"(?<!whether )(?<!if )\bi'm (?!{I_AM})",
     rf"\bi(?:'ve been| was) (?!{I_AM})",
     rf"\bi've (?!{I_HAVE})(?!been\b)",
-    rf"\bi (?!was\b|would\b|were you\b)(?!{I_MAY})[\w']",
+    rf"(?<!am )\bi (?!was\b|would\b|were you\b)(?!{I_MAY})[\w']",
     rf"\bi'll (?!{I_MAY})",
     rf"\bmy (?!{MY})",
     rf"(?:^|\b(?!{_TELL}\b|call me back\b)[\w']+ )me\b",
@@ -54,6 +55,8 @@ _AS_PEOPLE_DO = (
     rf"\bi{_MAY} (?:\w+ )?do (?:\w+ ){{0,2}}(?:tests?|exams?|examinations?|scans?|surgery)\b",
     rf"\bi{_MAY}? (?:\w+ )?be (?:happy to be )?{A_DOCTOR}",
     rf"\bbe your (?:\w+ )?{DOCTOR}",
+    rf"\bi(?:'m| am) (?:[\w-]+ ){{0,4}}and {A_DOCTOR}",
+    r"\bi\b.*\bthis patient\b|\b(?:when|until|if) we (?:meet|speak|talk)\b",
     r"\b(?:seeing|see) you (?:in|at|on|tomorrow|next)\b",
     r"\b(?:appointment|consultation|visit) with me\b",
 )
@@ -67,8 +70,13 @@ _FOR_A_CLINIC = (
     rf"{WE_DO}",
     r"\b(?:recommend|suggest|propose)(?: that)? we\b",
     r"\bso (?:that )?we (?:can|could|may)\b",
-    rf"\bwe (?:also |all |then |first |just )*{PAST}",
+    rf"\bwe (?:also |all |then |first |just |\w+ly )*(?:{PAST}|\w+ed\b)",
     r"\bwe(?:'ll|'d| will| would)\b",
+    r"\bwe (?:have|offer) (?:[\w-]+ ){0,3}?(?:tests?|procedures?|treatments?|appointments?|doctors?"
+    r"|nurses?)\b",
+    r"\b(?:like|want|need|allow|ask) us to\b",
+    rf"\b(?:let's|let us) {WE_DO}",
+    r"\b(?:you|please|to|can|should) come in\b(?! contact)",
     rf"\bour (?:own )?(?:[\w-]+ ){{0,2}}?{OURS}",
 )
 _AS_A_DOCTOR = (
@@ -78,6 +86,7 @@ _AS_A_DOCTOR = (
     r"\bi(?:'\w+)? (?:\w+ )?(?:work|speak|say|train|serve|know|see|tell|advise|talk|write|act)(?:ed|ing|s)?\b"
     rf"[^.!?]{{0,40}}?(?<!such )\bas {A_DOCTOR}",
     rf"\bmy (?:[\w-]+ ){{0,4}}(?:as|being) {A_DOCTOR}",
+    r"\bas (?:someone|somebody|one) (?:who|with)\b[^.!?]*\b(?:i|we|my)\b",
     rf"\b{ARTICLE}{DOCTOR} (?:myself|by (?:training|profession|trade))\b",
     r"^(?:with|after|over|for|having)\b[^.!?]{0,30}\b(?:years|decades)\b[^.!?]{0,50}\b(?:i|we)\b",
 )
@@ -86,7 +95,7 @@ _BY_NAME = (
     rf"\b(?:this is|yours,) (?:your |an? (?:real |human |licensed |qualified )+)(?:\w+ )?(?:{DOCTOR}"
     rf"|{HUMAN})",
     r"\bthis is (?:dr|doctor|nurse)\b",
-    r"^\W*(?:dr|doctor|nurse|prof)\.? [\w'-]+(?: [\w'-]+){0,2}(?:$|\W*:|,? here\b| speaking\b)",
+    r"^\W*(?:dr|doctor|nurse|prof)\.? [\w'-]+(?: [\w'-]+){0,2}(?:\W*$|\W*:|,? here\b| speaking\b)",
     r"(?:regards|sincerely|yours|wishes|take care|thanks|thank you)\W+(?:dr|doctor|prof|your \w+ doctor)\b",
     rf"^\W*(?:an? |your |the |real )*(?:[\w-]+ )?(?:{DOCTOR}|{HUMAN}) here(?:$|[,.!:])",
 )
@@ -125,19 +134,25 @@ _SIGNATURE = re.compile(
 )
 
 _YES = words(
-    """yes, yeah, yep, no, nope, sure, of course, correct, right, exactly, absolutely, certainly,
+    """yes, yeah, yep, no, nope, sure, ok, of course, correct, right, exactly, absolutely, certainly,
     definitely, indeed, true, that is (?:right|correct|true), that's (?:right|correct|true)"""
 )
+_OF_HEALTH = words(
+    "you, your, it, its, there, this, these, those, they, the, an?, some, most, many, people, if"
+)
 _SHORT = re.compile(
-    rf"^\W*{_YES}\b\W*(?:$|(?:i|we|my|i'\w+|{_YES}|it is true|ma'am|sir)\b)"
-    r"|^\W*(?:it|that|this)(?:'s| is) (?:true|correct|right)\b|\bit(?:'s| is) (?:true|correct|right"
-    r"|possible)\W*$"
-    r"|^\W*(?:(?:i|we) (?:(?:really|actually|certainly|also|think i|think we) )?(?:was|can|could|will"
-    r"|think so"
-    r"|(?:do|did)\b(?! not| you)[^.]*)|i'm|i've|we're)\W*$"
-    rf"|^\W*(?:(?:as|an?|the|your|real|by) )*(?:[\w-]+ ){{0,3}}?(?:{DOCTOR}|{LICENSED}|{HUMAN})\W*$"
-    r"|^\W*(?:(?:about|over|around|for|since|nearly|almost|more than) )*\d[\d,.-]*(?: \w+)?\W*$"
-    r"|\bpatients?\b.*\d|\d.*\bpatients?\b",
+    "|".join(
+        (
+            rf"^\W*(?:(?:hello|hi|well|oh|so|um|and|but)\W+)?{_YES}\b(?!\W+{_OF_HEALTH}\b)",
+            r"^\W*(?:it|that|this)(?:'s| is) (?:true|correct|right)\b",
+            r"\bit(?:'s| is) (?:true|correct|right|possible)\W*$",
+            r"^\W*(?:(?:i|we) (?:(?:really|actually|certainly|also|think i|think we) )?"
+            r"(?:was|can|could|will|think so|(?:do|did)\b(?! not| you)[^.]*)|i'm|i've|we're)\W*$",
+            rf"^\W*(?:(?:as|an?|the|your|real|by) )*(?:[\w-]+ ){{0,3}}?(?:{DOCTOR}|{LICENSED}|{HUMAN})\W*$",
+            r"^\W*(?:(?:about|over|around|for|since|nearly|almost|more than) )*\d[\d,.-]*(?: \w+)?\W*$",
+            r"\bpatients?\b.*\d|\d.*\bpatients?\b|\bin practi[cs]e\b|\blicen[cs]e (?:number|no)\b",
+        )
+    ),
     re.IGNORECASE,
 )
 _ABOUT_THE_BOT = re.compile(
@@ -167,7 +182,7 @@ _MARKS = str.maketrans(dict.fromkeys("’‘ʼ`´", "'") | dict.fromkeys('“”
 _ONE_WORD = [
     (re.compile(pattern, re.IGNORECASE), word)
     for pattern, word in (
-        (r"\b(?:i am|im)\b", "i'm"), (r"\b(?:i have|i had|ive|i'd had)\b", "i've"),
+        (r"\b(?:i am|im)\b", "i'm"), (r"\b(?:i have|ive)\b", "i've"),
         (r"\bi'd been\b", "i've been"), (r"\bwe are\b", "we're"),
     )
 ]  # fmt: skip

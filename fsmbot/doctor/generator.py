@@ -119,7 +119,10 @@ class LocalDoctor:
         except DoctorError:
             raise
         except Exception as error:  # torch: out of memory, bad weights; and whatever a tokenizer raises
-            raise DoctorError(f"the model failed while answering: {first_line(error)}") from error
+            said = first_line(error)
+            raise DoctorError(
+                f"the model failed while answering: {said}; use another base or adapter"
+            ) from error
         finally:
             busy.release()
 
@@ -165,7 +168,8 @@ class LocalDoctor:
         except ResourceError as error:
             self._failure = self._report(error)
         except BaseException as error:  # a thread's exception would otherwise vanish
-            failure = DoctorError(f"the model cannot be loaded: {type(error).__name__}: {first_line(error)}")
+            said = f"{type(error).__name__}: {first_line(error)}"
+            failure = DoctorError(f"the model cannot be loaded: {said}; use another base or adapter")
             self._failure = self._report(failure)
         finally:
             self._failed_at = time.monotonic()

@@ -73,8 +73,9 @@ I_HAVE = rf"(?:{_SOME} )*" + whole(
 MY = r"(?:(?!own\b)[\w-]+ )?" + whole(
     r"""advice, answers?, recommendations?, suggestions?, opinion, views?, knowledge, name, apolog\w+,
     sympath\w+, condolences, guess, questions?, understanding, point(?! of view as), concerns?, reply,
-    replies, responses?, purpose, training data, help, thoughts, goal, aim, limits, limitations, pleasure,
-    information, words, list, mistake, friend, dear, best, previous, last, first"""
+    replies, responses?, purpose(?! was), training data, help, thoughts, goal(?! was), aim(?! was),
+    limits, limitations, pleasure, information, words, list, mistake, friend, dear, best, previous, last,
+    first"""
 )
 
 # What may follow "I": "I strongly recommend", "I can only give", "I do not know".
@@ -111,7 +112,7 @@ I_MAY = rf"{MODAL}(?:{_SAY}|{_HELP}|{_DO_NOT}|{_SEE})(?![\w'])"
 ACTS = words(
     r"""treat\w*, examin\w*, diagnos\w*, operat\w*, prescrib\w*, deliver\w*, perform\w*, inject\w*,
     practi[cs]\w*, speciali[sz]\w*, graduat\w*, studied, retired, qualif\w*, monitor\w*, admit you,
-    volunteer\w*, vaccinat\w*, anaesthe\w*, see you"""
+    volunteer\w*, vaccinat\w*, discontinue, anaesthe\w*, see you"""
 )
 PAST = whole(
     """went, took, used, felt, lost, ate, lived, moved, met, gained, noticed, learned, became, began,

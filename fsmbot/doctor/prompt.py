@@ -173,7 +173,9 @@ class Prompt:
     def _knows_system(self) -> bool:
         try:
             self._texts(("system", "user"), prompting=True)
-        except DoctorError:
+        except DoctorError as error:
+            if isinstance(error.__cause__, (TimeoutError, MemoryError)):
+                raise
             return False
         return True
 

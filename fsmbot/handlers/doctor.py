@@ -13,7 +13,7 @@ from msgspec import Meta
 from fsmbot.contract import Text
 from fsmbot.errors import ResourceError, first_line
 from fsmbot.handlers.emergency import emergency
-from fsmbot.limits import NodeTimeout, in_time
+from fsmbot.limits import NodeTimeout, in_time, kind
 from fsmbot.placeholders import fill
 from fsmbot.registry import handler, resource
 from fsmbot.turn import Message, Turn
@@ -96,7 +96,8 @@ def ask_doctor(
         raise
     except Exception as error:  # whatever a model does, the user gets an answer
         if not (isinstance(error, ResourceError) and error.logged):
-            log.error("the model failed: %s: %s", type(error).__name__, first_line(error))
+            told = kind(error)
+            log.error("the model failed: %s", type(error).__name__ if asked in told else told)
         turn.notes["failed"] = first_line(error)
         yield f"\n\n{CUT_OFF}" if readable else APOLOGY
         return

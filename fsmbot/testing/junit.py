@@ -6,13 +6,17 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from fsmbot.private import write_private
 from fsmbot.testing.report import block
 from fsmbot.testing.runner import CaseResult, ScriptResult
 from fsmbot.text import safe, safe_line
 
 
 def write_junit(path: Path, results: Iterable[ScriptResult], broken: Mapping[str, str]) -> None:
-    """Write a suite for each test file; broken: why some files could not be run, by their names."""
+    """Write a suite for each test file; broken: why some files could not be run, by their names.
+
+    What was said and expected stands in it, so it is its owner's alone. Raises OSError.
+    """
     root = ET.Element("testsuites", name="fsmbot")
     for result in results:
         _suite(root, result)
@@ -21,7 +25,8 @@ def write_junit(path: Path, results: Iterable[ScriptResult], broken: Mapping[str
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     ET.indent(root)
-    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    told = ET.tostring(root, encoding="unicode")
+    write_private(path, f"<?xml version='1.0' encoding='utf-8'?>\n{told}", overwrite=True)
 
 
 def _suite(root: ET.Element, result: ScriptResult) -> None:

@@ -352,6 +352,11 @@ def a_long_way() -> str:
 
 
 @bomb
+def too_many_nodes() -> str:
+    return chain(10_001)
+
+
+@bomb
 def nodes_that_are_never_reached() -> str:
     return nodes(*(f"n{i}: {{handler: say, text: hi, next: end}}" for i in range(NODES)))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from functools import cache
 from pathlib import Path
 
 from fsmbot import cli
@@ -20,7 +21,6 @@ from fsmbot.testing.script import SUFFIX
 
 _PLACE = re.compile(r"(.+?):([1-9]\d*):([1-9]\d*): \S")
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What ends a line in YAML 1.1."""
 
 OK, REFUSED = 0, 2
 """The exit codes of `fsmbot check`."""
@@ -71,15 +71,19 @@ def assert_placed(text: str, *, excerpts: bool = False) -> None:
 
     excerpts: whether lines of the file stand between, set off by four spaces.
     """
+    lines_of = cache(_lines)
     for line in text.splitlines():
-        if not (excerpts and line.startswith("    ")):
-            found = _PLACE.match(line)
-            assert found, f"this line names no place: {line[:300]!r}"
-            _assert_exists(Path(found[1]), int(found[2]), int(found[3]), line)
+        if excerpts and line.startswith("    "):
+            continue
+        found = _PLACE.match(line)
+        assert found, f"this line names no place: {line[:300]!r}"
+        lines, number, column = lines_of(found[1]), int(found[2]), int(found[3])
+        assert number <= len(lines), f"the file has {len(lines)} lines: {line[:300]}"
+        width = len(lines[number - 1])
+        assert column <= width + 1, f"the line has {width} columns: {line[:300]}"
 
 
-def _assert_exists(path: Path, line: int, column: int, said: str) -> None:
-    assert path.is_file(), f"no such file: {said[:300]}"
-    lines = _LINE_END.split(path.read_bytes()[:1_000_001].decode("utf-8-sig", "replace"))
-    assert line <= len(lines), f"the file has {len(lines)} lines: {said[:300]}"
-    assert column <= len(lines[line - 1]) + 1, f"the line has {len(lines[line - 1])} columns: {said[:300]}"
+def _lines(name: str) -> list[str]:
+    """Return the lines of a file as YAML 1.1 counts them."""
+    data = Path(name).read_bytes()[:1_000_001]
+    return _LINE_END.split(data.decode("utf-8-sig", "replace"))

@@ -148,7 +148,7 @@ def insert_mark(data: bytes, random: Random) -> bytes:
 def restructure(data: bytes, random: Random) -> bytes:
     """Change the data itself: keys, values, what stands inside what."""
     try:
-        root = yaml.load(data, Loader=yaml.CSafeLoader)
+        root = yaml.safe_load(data)
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return insert_mark(data, random)
     for _ in range(random.choice((1, 1, 2, 5))):

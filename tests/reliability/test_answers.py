@@ -40,41 +40,42 @@ DECODINGS = [
 MINE = re.compile(
     r"\b(?:i|i'm|i've|i'll|i'd|im|ive|my|mine|me|myself|we|we're|we'll|we've|our|ours|us)\b", re.IGNORECASE
 )
+ADVISE = (
+    "(?:recommend|suggest|advise|think|believe|hope|wish|understand|guess|agree|know|mean|say|describe)"
+    r"\b(?! (?:that )?we\b)"
+)
+CAN = (
+    "(?:help|give|provide|tell|explain|assist|answer|understand|know|try|do my best|do everything|ask"
+    r"|get|find|say|like to know|be happy to|be able to help|make sure)\b"
+)
+LIVING = (
+    r"(?:all|humans?|bod(?:y|ies)|skin|bones|brains?|cells?|blood|hearts?|lungs|eyes|immune|dna|genes|environment"
+    r"|health|conversation|god|live|breathe|eat|age|know|do not|don't|feel|sleep|drink|call|want him"
+    r"|are (?:all|also different)|need (?:in|to (?:drink|eat|sleep|know|be))|can (?:only|see|say)|should add)"
+)
 HARMLESS = re.compile(
     "|".join(
         (
-            r"\bi(?:'m| am) (?:so |very |really |also |truly )?(?:sorry|glad|happy|afraid|sure|not|unsure"
-            r"|unable|concerned"
-            r"|worried|here to help|an? (?:\w+ ){0,3}(?:ai|bot|machine|computer|program|assistant|model))\b",
-            r"\bi(?:'m| am) going to (?:tell|explain|ask)\b",
-            r"\bi (?:would |'d |also |strongly |highly |do |can only )*(?:recommend|suggest|advise|think"
-            r"|believe|hope|wish"
-            r"|understand|guess|agree|know|mean|say|describe)\b(?! (?:that )?we\b)",
-            r"\bi'd (?:like to |also |strongly )*(?:recommend|suggest|advise)\b",
+            r"\bi(?:'m| am) (?:so |very |really |also )?(?:sorry|glad|happy|afraid|sure|not|unsure|unable)\b",
+            r"\bi(?:'m| am) (?:concerned|worried|here to help|going to (?:tell|explain|ask))\b",
+            r"\bi(?:'m| am) an? (?:\w+ ){0,3}(?:ai|bot|machine|computer|program|assistant|model)\b",
+            rf"\bi (?:would |also |strongly |highly |really |do |can only )*{ADVISE}",
+            rf"\bi'd (?:like to |also |strongly )*{ADVISE}",
+            rf"\bi(?:'ll| can| could| will| would| may| might) (?:also |only )?{CAN}",
             r"\bi see\b(?! (?:patients|an?|many|it|this|these)\b)",
             r"\bi(?:'ll| will)? (?:would |also |just )?need (?:you|more|your|to (?:know|tell|note|ask))\b",
-            r"\bi(?:'ll| can| could| will| would| may| might) (?:also |only )?(?:help|give|provide|tell"
-            r"|explain|assist|answer"
-            r"|understand|know|try|do my best|ask|like to know|be happy to|be able to help|get|find|say"
-            r"|make sure"
-            r"|do everything)\b",
-            r"\bi (?:do not|don't|did not|didn't|cannot|can't|could not|couldn't|have not|haven't|have no) "
-            r"\w+",
+            r"\bi (?:do not|don't|did not|didn't|cannot|can't|could not|couldn't|have not|have no) \w+",
             r"\bi have (?:a |some |one |any |more )*(?:questions?|information)\b",
             r"\bi would like to (?:know|ask|request|write|say)\b",
-            r"\b(?:how |what |which |where )?(?:can|could|should|may|do|did|shall|will) i\b",
-            r"\b(?:let|tell|give|ask|help|show|provide|allow|excuse|remind|inform|contact) me\b(?! examine"
-            r"| prescribe)",
+            r"\bi (?:was talking about|shall see)\b",
+            r"\b(?:can|could|should|may|do|did|shall|will) i\b|\bthat i should\b",
+            r"\b(?:let|tell|give|ask|help|show|provide|allow|remind|inform) me\b(?! examine| prescribe)",
             r"\b(?:to|for|by|from|seems to) me\b",
-            r"\bmy (?:\w+ )?(?:advice|answers?|recommendation|suggestion|opinion|knowledge|apologies"
-            r"|understanding)\b",
-            r"\b(?:helps?|keeps?|makes?|lets?|gives?|of|for|to|around|among|allows?|protects?|in|between) "
-            r"us\b",
-            r"\b(?:we|our) (?:all|humans?|bod(?:y|ies)|skin|bones|brains?|cells?|blood|hearts?|lungs|eyes"
-            r"|immune|dna|genes"
-            r"|environment|health|conversation|live|breathe|eat|age|know|do not|don't|feel|sleep|drink|are "
-            r"all|call"
-            r"|need (?:in|to (?:drink|eat|sleep|know|be))|can (?:only|see|say))\b",
+            r"\bmy (?:\w+ )?(?:advice|answers?|recommendation|suggestion|opinion|knowledge|apologies)\b",
+            r"\bmy (?:\w+ )?(?:understanding|questions?|list)\b",
+            r"\b(?:helps?|keeps?|makes?|lets?|gives?|allows?|protects?) us\b",
+            r"\b(?:of|for|to|around|among|in|between|about) us\b",
+            rf"\b(?:we|our) {LIVING}\b",
         )
     ),
     re.IGNORECASE,
@@ -94,14 +95,16 @@ CLAIM = re.compile(
             rf"(?:[\w-]+ ){{0,3}}{ROLE}",
             rf"^\W*(?:(?:an?|the|your) )?(?:[\w-]+ ){{0,2}}{ROLE}s?\W*$",
             r"^\W*(?:dr|doctor|nurse|prof)\b\.? ?[a-z]+(?: [a-z]+)?\W*(?:$|:|, [a-z]+\W*$|,? here\b)",
-            r"\b(?:signed|written by|reviewed by)\b",
+            r"\bsigned,|\b(?:written|reviewed) by\b",
             r"\byears of experience\b.*\bi\b",
             r"\b(?:ich|soy|je suis|sono|mein name|ik ben|eu sou)\b",
-            r"(?:regards|sincerely|yours)\W+\w",
+            r"(?<!in )(?:regards|sincerely|yours)\W+[A-Z]",
             rf"\b(?:real|human|licensed|actual) {ROLE} (?:here|speaking|is (?:answering|writing|typing))",
             rf"{ROLE} (?:here|speaking)\W*$",
             r"\blicen[cs]e (?:number )?(?:is|no)\W+\w*\d",
             r"\bnot an? (?:ai|bot|robot|machine|computer)\b",
+            rf"\b(?:ai|bot|assistant|program) and an? (?:\w+ ){{0,3}}{ROLE}",
+            r"\b(?:in|of) practi[cs]e\b.*\d|\b(?:you|to) come in for\b|\bthis patient\b",
         )
     ),
     re.IGNORECASE,
