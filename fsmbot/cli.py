@@ -21,8 +21,8 @@ from fsmbot.arguments import make_parser
 from fsmbot.errors import FsmbotError
 from fsmbot.text import fence_streams, safe
 
-LOADING = "load-doctor"
-"""The name of the thread in which `fsmbot.doctor` loads its model."""
+COMPUTING = ("load-doctor", "fsmbot node")
+"""The names of the threads in which a model is loaded, and in which it may be answering."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Run the command line as a program, and end it with the exit code.
 
-    A model that is still loading in the background is left at once: to unwind its thread while the
-    interpreter shuts down would abort the process.
+    A model that still loads or computes in the background is left at once: to unwind its thread while
+    the interpreter shuts down would abort the process.
     """
     fence_streams("stdout", "stderr")
     code = main()
-    if any(thread.name == LOADING for thread in threading.enumerate()):
+    if any(thread.name in COMPUTING for thread in threading.enumerate()):
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -172,7 +172,7 @@ def in_time(
     wanted: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     made: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     run = contextvars.copy_context().run
-    thread = threading.Thread(target=run, args=(_make, begin, wanted, made), name="fsmbot", daemon=True)
+    thread = threading.Thread(target=run, args=(_make, begin, wanted, made), name="fsmbot node", daemon=True)
     thread.start()
     try:
         while True:
@@ -193,13 +193,17 @@ def _next(
     made: queue.SimpleQueue[tuple[str, Any]], seconds: float, more: Callable[[], bool] = lambda: False
 ) -> tuple[str, Any]:
     """Return the next piece, or the outcome; raises what the iterator raised, and NodeTimeout."""
+    end = time.monotonic() + seconds
     while True:
-        try:
-            kind, value = made.get(timeout=seconds)
+        try:  # in short waits, so that Ctrl-C works on every system
+            kind, value = made.get(timeout=max(0.0, min(0.1, end - time.monotonic())))
         except queue.Empty:
-            if more():
+            if time.monotonic() < end:
                 continue
-            raise NodeTimeout(f"nothing came within {seconds:g} s") from None
+            if not more():
+                raise NodeTimeout(f"nothing came within {seconds:g} s") from None
+            end = time.monotonic() + seconds
+            continue
         if kind == "failed":
             raise value
         return kind, value

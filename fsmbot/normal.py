@@ -15,7 +15,7 @@ MARKS = 30
 """Combining marks in a row that are kept."""
 
 
-def normal_form(form: Literal["NFC", "NFKC"], text: str) -> str:
+def normal_form(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
     """Return the normal form of a text; of more than MARKS combining marks in a row, the first."""
     if text.isascii():
         return text

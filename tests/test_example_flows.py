@@ -225,11 +225,11 @@ def test_the_faq_answers(flows: dict[str, Flow], message: str, answer: str) -> N
 @pytest.mark.parametrize(
     ("message", "answer"),
     [
-        ("are you open now? my chest hurts", "health"), ("blood in my stool on Sunday", "health"),
+        ("are you open now? my chest hurts", "emergency"), ("blood in my stool on Sunday", "health"),
         ("my head has hurt for two hours", "health"), ("I train a lot and my knee hurts", "health"),
         ("how much ibuprofen can I take", "health"), ("my period might be late", "health"),
         ("my contact lenses hurt", "health"), ("I can't open my left eye", "health"),
-        ("I hurt my hand in the car door", "health"), ("my stitches opened", "health"),
+        ("I hurt my hand in the car door", "health"), ("my stitches opened", "emergency"),
         ("heavy lifting gave me back pain", "health"), ("a wasp stung me in the car park", "health"),
         ("I get out of breath on the stairs", "health"), ("stepped on a nail in the car park", "health"),
         ("my chest feels odd, when do you close?", "health"), ("close up things look blurry", "health"),

@@ -63,7 +63,7 @@ _AS_PEOPLE_DO = (
 _FOR_A_CLINIC = (
     rf"\b(?:we|us) (?:{DOCTOR}|at (?:the|our))",
     r"\bwe're (?:an? (?:team|group|clinic|hospital)|here at|open|located)\b",
-    rf"\bwe're (?:all )?(?:{DOCTOR}|{LICENSED})",
+    rf"\bwe're (?:all )?(?:{A_DOCTOR}|{DOCTOR}|{LICENSED})",
     r"\bwe(?:'ll|'re going|'d like| will| can| could| should| would| may| might| must| need(?: in order)?| "
     r"have| want"
     rf"| ought)?(?: also| then| now| first| probably| likely| have| need| be able| like| want)*(?: to)? "
@@ -71,7 +71,7 @@ _FOR_A_CLINIC = (
     r"\b(?:recommend|suggest|propose)(?: that)? we\b",
     r"\bso (?:that )?we (?:can|could|may)\b",
     rf"\bwe (?:also |all |then |first |just |\w+ly )*(?:{PAST}|\w+ed\b)",
-    r"\bwe(?:'ll|'d| will| would)\b",
+    r"\bwe(?:'ll|'d|'ve| will| would| want)\b",
     r"\bwe (?:have|offer) (?:[\w-]+ ){0,3}?(?:tests?|procedures?|treatments?|appointments?|doctors?"
     r"|nurses?)\b",
     r"\b(?:like|want|need|allow|ask) us to\b",

@@ -1,144 +1,104 @@
-"""The rules of `check_emergency`, read from assets/emergency.yaml and ready to match."""
+"""The rules of `check_emergency`, ready to match: what one file of assets/emergency says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
-from fsmbot.handlers.phrasebook import Phrase, read
+from fsmbot.handlers.emergency_phrases import Phrases
+from fsmbot.handlers.emergency_words import Phrase, Spelling
 
-RULES = Path(__file__).parent.parent / "assets" / "emergency.yaml"
-MET = 10_000
-"""How many words it is remembered of which parts of rules they may belong to."""
-
-Part = tuple[Phrase, ...]
-"""Any one of these phrases; the parts that name the same list are the same object."""
-Rule = tuple[tuple[Part, ...], ...]
-"""All of these groups; the parts of a group stand close together."""
+SELF_HARM = "self-harm"
+"""The group of categories whose rules come first, and count in general questions too."""
 
 
 @dataclass(frozen=True)
 class Category:
-    """One kind of emergency: its reply, and whether its rules count in general questions too."""
+    """One kind of emergency; reply: which of the replies it gets."""
 
     name: str
+    group: str
     reply: str
-    always: bool
+
+    @property
+    def always(self) -> bool:
+        """Whether its rules count in general questions too: "how many pills does it take?"."""
+        return self.group == SELF_HARM
 
 
 @dataclass(frozen=True)
+class Rule:
+    """Groups that must all be in a message, and parts of which none may be.
+
+    The parts of a group stand close together. A part is any one of its phrases, and named by its text.
+    """
+
+    category: Category
+    source: str
+    groups: tuple[tuple[str, ...], ...]
+    without: tuple[str, ...] = ()
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """All that must be there."""
+        return frozenset(chain.from_iterable(self.groups))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Signs that are no emergency each on its own: with `enough` points together they are one."""
+
+    category: Category
+    enough: int
+    points: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Rules:
-    """The file, ready to match; the rules stand in the order in which they are tried."""
+    """One locale; the rules stand in the order in which they are tried.
 
+    phrases: those of rules and lists, and those that take a meaning away, such as `past.in` and `figures`.
+    names: the names of phrases that a part of a rule consists of. until: where a negation ends. across:
+    what carries it on. alone: whole messages that are an emergency. companions: words that may stand
+    beside these.
+    """
+
+    locale: str
     replies: Mapping[str, str]
-    spellings: Mapping[Phrase, Phrase]
-    negations: Part
-    negation_except: Part
-    negation_until: frozenset[str]
-    past: Part
-    past_unless: Part
-    general: Part
-    general_unless: Part
-    rules: Sequence[tuple[Category, str, Rule]]
+    spelling: Spelling
+    phrases: Phrases
+    names: Mapping[str, Sequence[str]]
+    until: frozenset[str]
+    across: frozenset[str]
+    alone: Mapping[Phrase, Category]
+    companions: frozenset[str]
+    rules: Sequence[Rule]
+    scores: Sequence[Score]
 
-    def candidates(self, words: Iterable[str]) -> list[tuple[Category, str, Rule]]:
-        """Return the rules that may fire: of each part a phrase's longest word is among these words."""
-        present: set[int] = set()
-        for word in set(words):
-            present |= self._parts_with(word)
-        some = chain.from_iterable(self._by_rarest.get(part, ()) for part in present)
-        return [self.rules[i] for i in sorted(some) if self._parts[i] <= present]
-
-    def _parts_with(self, word: str) -> frozenset[int]:
-        if word not in self._met:
-            if len(self._met) >= MET:
-                self._met.clear()
-            stems = (word[:size] + "*" for size in range(len(word) + 1))
-            self._met[word] = self._by_word.get(word, frozenset()).union(
-                *(self._by_word.get(stem, frozenset()) for stem in stems)
-            )
-        return self._met[word]
+    def candidates(self, parts: Set[str]) -> list[Rule]:
+        """Return the rules whose parts are all there."""
+        some = chain.from_iterable(self._by_part.get(part, ()) for part in parts)
+        return [self.rules[i] for i in sorted(some) if self.rules[i].parts <= parts]
 
     @cached_property
-    def first_of_spellings(self) -> frozenset[str]:
-        """The first words of what has another spelling."""
-        return frozenset(phrase[0] for phrase in self.spellings)
-
-    @cached_property
-    def _met(self) -> dict[str, frozenset[int]]:
-        """What `_parts_with` found for the words of recent messages."""
-        return {}
-
-    @cached_property
-    def _parts(self) -> list[frozenset[int]]:
-        """The parts of each rule, by their identity: the rules keep every part alive."""
-        return [frozenset(map(id, chain.from_iterable(rule))) for _, _, rule in self.rules]
-
-    @cached_property
-    def _by_word(self) -> dict[str, frozenset[int]]:
-        """The parts by the longest word, or stem, of each of their phrases."""
-        found: dict[str, set[int]] = {}
-        for _, _, rule in self.rules:
-            for part in chain.from_iterable(rule):
-                for phrase in part:
-                    found.setdefault(max(phrase, key=len), set()).add(id(part))
-        return {word: frozenset(parts) for word, parts in found.items()}
-
-    @cached_property
-    def _by_rarest(self) -> dict[int, list[int]]:
-        """The rules by their rarest part."""
-        found: dict[int, list[int]] = {}
-        for i, (_, _, rule) in enumerate(self.rules):
-            rarest = min(chain.from_iterable(rule), key=_commonness)
-            found.setdefault(id(rarest), []).append(i)
+    def parts(self) -> dict[str, list[str]]:
+        """The parts that a name of phrases belongs to."""
+        found: dict[str, list[str]] = {}
+        for part, names in self.names.items():
+            for name in names:
+                found.setdefault(name, []).append(part)
         return found
 
-
-def _commonness(part: Part) -> tuple[int, int]:
-    """Estimate how many messages hold a part: short words are common."""
-    return sum(len(max(phrase, key=len)) <= 4 for phrase in part), len(part)
-
-
-@cache
-def read_rules() -> Rules:
-    """Read the file once."""
-    data = read(RULES)
-    lists = {name: _phrases(words) for name, words in data["lists"].items()}
-    # Self-harm first: its reply has the lines that somebody in despair needs.
-    entries = sorted(data["categories"].items(), key=lambda item: item[1].get("always") != "true")
-    return Rules(
-        replies=data["replies"],
-        spellings={tuple(k.split()): tuple(v.split()) for k, v in data["spellings"].items()},
-        negations=_phrases(data["negations"]["before"]),
-        negation_except=_phrases(data["negations"]["except"]),
-        negation_until=frozenset([*data["negations"]["until"], *".!?;,\n"]),
-        past=_phrases(data["past"]["in"]),
-        past_unless=_phrases(data["past"]["unless"]),
-        general=_phrases(data["general"]["in"]),
-        general_unless=_phrases(data["general"]["unless"]),
-        rules=[
-            (Category(name, entry["reply"], entry.get("always") == "true"), source, _rule(source, lists))
-            for name, entry in entries
-            for source in entry["rules"]
-        ],
-    )
-
-
-def _phrases(texts: Sequence[str]) -> Part:
-    return tuple(tuple(text.split()) for text in texts)
-
-
-def _rule(source: str, lists: Mapping[str, Part]) -> Rule:
-    """Read a rule such as "chest + {pain} & {breathless}"; raises KeyError for an unknown list."""
-    return tuple(
-        tuple(_part(part.strip(), lists) for part in group.split(" + ")) for group in source.split(" & ")
-    )
-
-
-def _part(text: str, lists: Mapping[str, Part]) -> Part:
-    if text.startswith("{"):
-        return lists[text.strip("{}")]
-    return (tuple(text.split()),)
+    @cached_property
+    def _by_part(self) -> dict[str, list[int]]:
+        """The rules by that part of theirs which the fewest rules have."""
+        shared: dict[str, int] = {}
+        for rule in self.rules:
+            for part in rule.parts:
+                shared[part] = shared.get(part, 0) + 1
+        found: dict[str, list[int]] = {}
+        for i, rule in enumerate(self.rules):
+            found.setdefault(min(rule.parts, key=lambda part: (shared[part], part)), []).append(i)
+        return found

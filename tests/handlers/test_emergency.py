@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fsmbot.handlers.emergency import check_emergency, emergency
-from fsmbot.handlers.emergency_rules import read_rules
+from fsmbot.handlers.emergency_reading import FOLDER, read_rules
+from fsmbot.handlers.emergency_rules import SELF_HARM
+from fsmbot.handlers.phrasebook import read
 from fsmbot.turn import Turn
 
 RED_FLAGS = {
@@ -281,7 +283,7 @@ def test_thoughts_of_suicide_get_the_crisis_lines() -> None:
     for text in RED_FLAGS["self_harm"]:
         found = emergency(text)
         assert found is not None, text
-        assert found.category == "self_harm", text
+        assert found.group == SELF_HARM, text
         assert all(number in found.reply for number in ("988", "116 123", "112", "911"))
 
 
@@ -312,12 +314,45 @@ def test_the_same_message_always_gets_the_same_verdict() -> None:
     assert len({emergency("crushing chest pain") for _ in range(5)}) == 1
 
 
-def test_a_message_with_all_parts_of_a_rule_is_held_against_it() -> None:
-    """Rules are tried only where a word of theirs occurs; that word never fails to be seen."""
-    rules = read_rules()
-    for entry in rules.rules:
-        parts = [part for group in entry[2] for part in group]
-        for longest in (False, True):
-            phrases = [max(part, key=len) if longest else part[0] for part in parts]
-            words = [word.replace("*", "ing") for phrase in phrases for word in phrase]
-            assert entry in rules.candidates(words), entry[1]
+def test_every_locale_says_what_a_clinician_needs_to_know() -> None:
+    """Each category tells what it is about, and whether a clinician has read it; self-harm comes first."""
+    for rules in read_rules():
+        groups = [rule.category.group for rule in rules.rules]
+        assert groups == sorted(groups, key=lambda group: group != SELF_HARM)
+        data = read(FOLDER / f"{rules.locale}.yaml")
+        assert data["locale"] == rules.locale
+        assert all(entry["about"] and entry["reviewed"] for entry in data["categories"].values())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("me duele mucho el pecho", "112"),
+        ("no puedo respirar", "112"),
+        ("mi padre se ha desmayado y no responde", "112"),
+        ("creo que le está dando un ictus, tiene la cara torcida", "112"),
+        ("está sangrando mucho y no para", "112"),
+        ("mi hijo se está atragantando", "112"),
+        ("quiero morirme", "024"),
+        ("me quiero suicidar esta noche", "024"),
+        ("me he tomado todas las pastillas", "112"),
+    ],
+)
+def test_spanish_is_answered_in_spanish(text: str, said: str) -> None:
+    """By rules of its own, in a file of its own."""
+    found = emergency(text)
+    assert found is not None
+    assert (found.locale, said in found.reply) == ("es", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hola, ¿qué tal?", "me duele un poco la rodilla", "¿cuáles son los síntomas de un ictus?",
+        "no me duele el pecho, solo tengo tos", "mi abuelo tuvo un infarto hace diez años",
+        "¿qué puedo comer para dormir mejor?", "estoy muerto de hambre",
+    ],
+)  # fmt: skip
+def test_spanish_that_is_no_emergency_is_left_alone(text: str) -> None:
+    """Denied, past, general and everyday messages."""
+    assert emergency(text) is None

@@ -14,6 +14,8 @@ import logging
 import random
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -347,7 +349,7 @@ def kit(
     yield Kit(tiny_base, real, tmp_path, monkeypatch, released)
     released.set()
     for thread in threading.enumerate():
-        if thread.name in ("fsmbot", "load-doctor"):
+        if thread.name in ("fsmbot node", "load-doctor"):
             thread.join(10)
 
 
@@ -523,3 +525,24 @@ def test_a_doctor_that_cannot_even_be_built() -> None:
     assert err.getvalue().startswith("error: flow 'doctor', node 'ask_doctor'")
     assert len(err.getvalue().splitlines()) == 1
     assert "Nice to hear from you" in out.getvalue()
+
+
+def test_leaving_while_a_model_computes_is_quiet() -> None:
+    """To unwind a thread that is inside the model's code would abort the program."""
+    script = (
+        "import sys, threading, time\n"
+        "from fsmbot import cli\n"
+        "from fsmbot.limits import in_time\n"
+        "def compute():\n"
+        "    import torch\n"
+        "    yield 'x'\n"
+        "    while True: torch.ones(200, 200) @ torch.ones(200, 200)\n"
+        "pieces = in_time(compute, 60)\n"
+        "next(pieces)\n"
+        "threading.Thread(target=next, args=(pieces,), daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+        "cli.main = lambda: 7\n"
+        "cli.run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")

@@ -19,6 +19,7 @@ import pytest
 
 pytest.importorskip("safetensors")
 from safetensors.numpy import load_file, save_file
+from tiny_doctor import ADAPTER, SIZE, WEIGHTS, write_adapter, write_base
 
 from fsmbot.cli import main
 from fsmbot.doctor import template
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 TEACHES = re.compile(r"have the trainer|use a base|use another|it must be|give |train |restore |use the ")
 """One of these is said in every refusal: what to do."""
 
-ROOM = 64 << 20
+ROOM = 32 << 20
 """Bytes that a refusal may take besides twice the files: what the libraries keep of an attempt."""
 
 JUDGE = """
@@ -64,45 +65,6 @@ for line in sys.stdin:
 Change = Callable[[Path], object]
 ADAPTERS: dict[str, Change] = {}
 BASES: dict[str, Change] = {}
-WEIGHTS = "model.safetensors"
-ADAPTER = "adapter_model.safetensors"
-SIZE, VOCABULARY = 64, 314
-
-
-def write_base(folder: Path, tokenizer: Any) -> Path:
-    """Write a random Llama of two layers as numpy makes it."""
-    tokenizer.save_pretrained(folder)
-    shape = {"hidden_size": SIZE, "intermediate_size": 2 * SIZE, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": VOCABULARY}
-    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "tie_word_embeddings": True}
-    (folder / "config.json").write_text(json.dumps({**config, **shape, **heads}))
-    sizes = {"model.embed_tokens": (VOCABULARY, SIZE), "model.norm": (SIZE,)}
-    for layer in ("model.layers.0", "model.layers.1"):
-        sizes |= {f"{layer}.self_attn.{name}_proj": (SIZE, SIZE) for name in "qkvo"}
-        sizes |= {f"{layer}.mlp.{name}_proj": (2 * SIZE, SIZE) for name in ("gate", "up")}
-        sizes |= {f"{layer}.mlp.down_proj": (SIZE, 2 * SIZE), f"{layer}.input_layernorm": (SIZE,)}
-        sizes[f"{layer}.post_attention_layernorm"] = (SIZE,)
-    chance = np.random.default_rng(0)
-    tensors = {f"{name}.weight": chance.normal(0, 0.3, size).astype("f4") for name, size in sizes.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    return folder
-
-
-def write_adapter(folder: Path, base: Path) -> Path:
-    """Write a doctor of that base with a random adapter, as the trainer would."""
-    folder.mkdir()
-    config: dict[str, Any] = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 8}
-    config["target_modules"] = ["q_proj", "v_proj"]
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "doctor.json").write_text(json.dumps({"base": str(base), "system": "Be brief."}))
-    start = "base_model.model.model.layers"
-    names = [f"{start}.{layer}.self_attn.{name}_proj" for layer in (0, 1) for name in "qv"]
-    chance = np.random.default_rng(1)
-    sizes = {f"{name}.lora_A.weight": (4, SIZE) for name in names}
-    sizes |= {f"{name}.lora_B.weight": (SIZE, 4) for name in names}
-    matrices = {name: chance.normal(0, 0.1, size).astype("f4") for name, size in sizes.items()}
-    save_file(matrices, folder / ADAPTER)
-    return folder
 
 
 def edit(name: str, **changes: Any) -> Change:
@@ -436,7 +398,12 @@ def check(tmp_path: Path, tokenizer: Any, every: int) -> str:
     assert [(name, row[2]) for name, row in seen.items() if row[2] > allowed(name, paths[name])] == []
     assert [(name, row[3]) for name, row in seen.items() if row[3] > 20] == []
     assert not list(tmp_path.rglob("canary"))
-    return f"{len(seen)} of {len(seen)} refused with a reason, {len(harmless)} ignored; 0 of theirs run"
+    grown = {name: max(0, row[2] - 2 * on_disk(paths[name])) >> 20 for name, row in seen.items()}
+    by_template = max((grown.pop(name) for name in list(grown) if name.startswith("template")), default=0)
+    return (
+        f"{len(seen)} of {len(seen)} refused with a reason, {len(harmless)} ignored; 0 of theirs run; beyond "
+        f"twice the files {max(grown.values())} MiB at the most, {by_template} for a chat template"
+    )
 
 
 @pytest.mark.timeout(300)

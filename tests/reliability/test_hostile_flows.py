@@ -12,17 +12,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.reliability.bombs import ONE
 from tests.reliability.fuzzer import Fuzzer
+from tests.reliability.generated import FILES
 from tests.reliability.judging import check, judge
-from tests.reliability.mutations import MARKS, ODD, REAL, RUN_BY, WORDS, mutated
+from tests.reliability.mutations import REAL, RUN_BY, mutated
 
 ROOT = Path(__file__).parent.parent.parent
 Reached = Callable[[str], None]
@@ -97,82 +95,6 @@ def test_files_as_editors_on_other_systems_save_them(flows: Path, name: str) -> 
 
 
 # Generated files
-
-NAMES = st.sampled_from(["a", "b", "say", "match", "ask_user", "end", "other", "a/b", "", "x\ny"]) | st.text()
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | NAMES | st.sampled_from([*WORDS, *ODD])
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def maps(likely: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Return maps of some of these keys with likely values, or with any; and now and then anything else."""
-    keys = {key: value | VALUES for key, value in likely.items()}
-    return st.fixed_dictionaries({}, optional=keys) | st.dictionaries(NAMES, VALUES, max_size=3) | VALUES
-
-
-HANDLERS = st.sampled_from(["say", "ask_user", "match", "take", "check_greeting", "ask_doctor", "sya"])
-NEXT = NAMES | st.dictionaries(NAMES, NAMES, max_size=3)
-NODES = maps(
-    {
-        "handler": HANDLERS,
-        "flow": st.sampled_from(["field.yaml", "guard.yaml", "generated.yaml", "../x.yaml"]),
-        "next": NEXT,
-        "on_error": NAMES,
-        "text": NAMES,
-        "prompt": NAMES,
-        "keep": NAMES,
-        "cases": st.dictionaries(NAMES, st.lists(NAMES), max_size=3),
-        "timeout": st.floats(),
-        "retry": maps({"times": st.integers(), "wait": st.floats()}),
-    }
-)
-FLOWS = maps(
-    {
-        "start": NAMES,
-        "nodes": st.dictionaries(NAMES, NODES, min_size=1, max_size=4),
-        "outcomes": st.lists(NAMES, max_size=3),
-        "memory": st.dictionaries(NAMES, VALUES, max_size=3),
-        "commands": st.dictionaries(
-            st.sampled_from(["help", "back", "hlep"]),
-            maps({"words": st.lists(NAMES), "say": NAMES}),
-            max_size=2,
-        ),
-        "resources": st.dictionaries(
-            st.sampled_from(["doctor", "vectors", "docter"]),
-            maps({"adapter": NAMES, "path": NAMES}),
-            max_size=2,
-        ),
-        "max_steps": st.integers(),
-    }
-)
-TESTS = maps(
-    {
-        "flow": st.sampled_from(["field.yaml", "guard.yaml", "/dev/zero", "."]),
-        "stub": st.dictionaries(NAMES, VALUES, max_size=2),
-        "tests": st.dictionaries(
-            NAMES,
-            st.lists(
-                maps({"user": NAMES, "says": NAMES, "visits": st.lists(NAMES), "ends": st.booleans()}),
-                max_size=3,
-            ),
-            max_size=2,
-        ),
-    }
-)
-DATA = st.builds(
-    lambda data, flow_style: yaml.safe_dump(data, default_flow_style=flow_style, allow_unicode=True),
-    FLOWS | TESTS,
-    st.sampled_from([None, True, False]),
-)
-TEXTS = st.lists(st.sampled_from([*MARKS, *WORDS]) | st.text(max_size=3), max_size=60).map("".join)
-FILES = (
-    DATA.map(lambda text: text.encode("utf-8", "surrogatepass"))
-    | TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass"))
-    | st.binary(max_size=300)
-)
 
 
 @pytest.fixture(scope="module")

@@ -355,7 +355,7 @@ def test_hostile_vectors_are_refused_cheaply(tmp_path: Path) -> None:
 
 @pytest.mark.hard
 @pytest.mark.timeout(600)
-@pytest.mark.promise(9, "hostile vector files are refused with a message, within twice the file's memory")
+@pytest.mark.promise(9, "hostile vector files are refused with a message, within twice the file and 1 MiB")
 def test_hostile_vectors_of_real_size_are_refused_cheaply(
     tmp_path: Path, reached: Callable[[str], None]
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pseudo_terminal import ROOT, Terminal
@@ -260,12 +261,19 @@ class Heard:
         )  # fmt: skip
 
 
+@contextmanager
+def listening(world: Path) -> Iterator[Heard]:
+    """Listen from now on to programs started here."""
+    heard = Heard(world)
+    yield heard
+    os.close(heard.reader)
+    os.close(heard.writer)
+
+
 @pytest.fixture
 def heard(world: Path) -> Iterator[Heard]:
-    found = Heard(world)
-    yield found
-    os.close(found.reader)
-    os.close(found.writer)
+    with listening(world) as found:
+        yield found
 
 
 TYPED = {
@@ -313,3 +321,28 @@ def test_the_ears_would_have_heard_it(heard: Heard) -> None:
     told = heard.told()
     assert any(line.startswith("sqlite3.connect") for line in told)
     assert "work/s.db" in told
+
+
+@pytest.mark.hard
+@pytest.mark.timeout(300)
+@pytest.mark.promise(10, "--no-history with a model that is loaded and asked: nothing is written either")
+def test_no_history_writes_nothing_with_a_model(
+    world: Path, tokenizer: Any, reached: Callable[[str], None]
+) -> None:
+    """But that Python tries whether it could: a file of four bytes in TMPDIR, removed at once."""
+    pytest.importorskip("safetensors")
+    from tiny_doctor import write_adapter, write_base
+
+    doctor = write_adapter(world / "doctor", write_base(world / "base", tokenizer))
+    with listening(world) as heard:
+        question = "How can I lower my blood pressure without medicine?\n"
+        for form in ([], ["--json"]):
+            done = heard.run("--no-history", "--doctor", str(doctor), *form, said=question)
+            assert done.returncode == 0
+            assert "load" not in done.stderr  # so there was a model, if one that talks nonsense
+        told = heard.told()
+    made = [line for line in told if not (line.startswith("os.mkdir") and Path(line.split("'")[1]).is_dir())]
+    tries = [line for line in made if f"'{world / 'temporary'}/" in line]
+    assert [line for line in made if line not in tries] == ["temporary"]
+    assert [line.split()[0] for line in tries] == ["open", "os.remove"] * 2
+    reached("2 answers: 0 files left, or written with anything; Python tried TMPDIR twice with 4 bytes")
