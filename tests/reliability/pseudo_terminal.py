@@ -27,7 +27,7 @@ COLUMNS, ROWS = 2_200, 60
 """A terminal so wide that no batch of strings is broken into lines."""
 
 LAYOUT = re.compile(
-    r"\x1b\[(?:0(?:;\d+)*m|\?(?:7|12|25|2004)[hl]|\d*[ABCDJK]|0;0H|\?1l|6n)"  # prompt_toolkit's own
+    r"\x1b\[(?:0(?:;\d+)*m|\?(?:7|12|25|2004)[hl]|\d*[ABCDJK]|0;0H|\?1l|6n)|\x07"  # prompt_toolkit's own
 )
 """The sequences that prompt_toolkit writes; of the strings above, some are the same, so marks are needed."""
 
@@ -123,4 +123,6 @@ class Terminal:
         if self.process:
             os.kill(self.process, signal.SIGKILL)
             os.waitpid(self.process, 0)
-        os.close(self._end)
+        if self._end >= 0:
+            os.close(self._end)
+        self.process, self._end = 0, -1
