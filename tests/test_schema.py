@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,9 +167,10 @@ def _values(option: Any, metas: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         return st.lists(values(arguments[0]), min_size=1, max_size=3)
     if bare(option) is dict:
         return st.dictionaries(TEXTS, values(arguments[1]), min_size=1, max_size=3)
+    whole = st.integers(math.ceil(least), math.floor(most))
     plain: dict[Any, st.SearchStrategy[Any]] = {
-        int: st.integers(least, most) | st.integers(least, most).map(float),
-        float: st.floats(least, most).map(lambda x: round(x, 3)) | st.integers(least, most),
+        int: whole | whole.map(float),
+        float: st.floats(least, most).map(lambda x: round(x, 3)) | whole,
         bool: st.booleans(),
         Path: TEXTS,
         type(None): st.none(),

@@ -60,7 +60,7 @@ def ask_doctor(
     *,
     question: Text = "",
     max_new_tokens: Annotated[int, Meta(ge=1)] = 256,
-    patience: Annotated[float, Meta(ge=1, le=3600)] = 60.0,
+    patience: Annotated[float, Meta(ge=0.01, le=3600)] = 60.0,
 ) -> Iterator[str]:
     """Answer a medical question with the doctor model; emergencies never reach the model.
 
