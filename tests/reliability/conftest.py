@@ -1,8 +1,9 @@
 """What the reliability tests share: each marked test states a promise, and says what it reached.
 
 `@pytest.mark.promise(point, promise)` names what is counted, and the fixture `reached` takes the
-figure. All figures are printed after a run; `--figures FILE` writes them as a table, which is how
-tests/RELIABILITY.md is made by `make test-hard`.
+figure. All figures are printed after a run; `--figures FILE` writes each into a table as soon as it is
+there, which is how tests/RELIABILITY.md is made by `make test-hard`. A run of some of the tests
+replaces their lines alone.
 """
 
 from __future__ import annotations
@@ -10,17 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import table
 
-FIGURES = pytest.StashKey[dict[tuple[int, str], str]]()
-
-HEAD = """# What was counted
-
-Written by `make test-hard`, which runs every test named here. The numbers of the points are those
-under which the tests are grouped; each line is one test in `tests/reliability/`.
-
-| point | promise | reached |
-| --- | --- | --- |
-"""
+FIGURES = pytest.StashKey[table.Figures]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,18 +28,13 @@ def reached(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
     def note(figure: str) -> None:
         request.config.stash[FIGURES][promise.args] = figure
+        path = request.config.getoption("--figures")
+        if path is not None:
+            table.write(path, table.read(path) | {promise.args: figure})
 
     return note
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = [f"| {point} | {promise} | {told} |" for (point, promise), told in sorted(_figures(config))]
-    for row in rows:
-        terminalreporter.write_line(row)
-    path = config.getoption("--figures")
-    if path is not None:
-        path.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
-
-
-def _figures(config: pytest.Config) -> list[tuple[tuple[int, str], str]]:
-    return list(config.stash[FIGURES].items())
+    for line in table.rows(config.stash[FIGURES]):
+        terminalreporter.write_line(line)
