@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 
-class Entered(msgspec.Struct, frozen=True, tag="entered", tag_field="event"):
+class Entered(msgspec.Struct, frozen=True, gc=False, tag="entered", tag_field="event"):
     """The conversation came to this node."""
 
     node: str
 
 
-class Said(msgspec.Struct, frozen=True, tag="said", tag_field="event"):
+class Said(msgspec.Struct, frozen=True, gc=False, tag="said", tag_field="event"):
     """The node's handler said a piece of text."""
 
     node: str
@@ -36,7 +36,7 @@ class Routed(msgspec.Struct, frozen=True, tag="routed", tag_field="event", omit_
     stopped: bool = False
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="event"):
+class Failed(msgspec.Struct, frozen=True, gc=False, tag="failed", tag_field="event"):
     """The node's handler raised; `on_error` names the node that takes over."""
 
     node: str
@@ -44,26 +44,26 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="event"):
     target: str
 
 
-class Commanded(msgspec.Struct, frozen=True, tag="commanded", tag_field="event"):
+class Commanded(msgspec.Struct, frozen=True, gc=False, tag="commanded", tag_field="event"):
     """The user gave one of the flow's spoken commands; what is said next is the answer to it."""
 
     command: str
     node: str
 
 
-class Interrupted(msgspec.Struct, frozen=True, tag="interrupted", tag_field="event"):
+class Interrupted(msgspec.Struct, frozen=True, gc=False, tag="interrupted", tag_field="event"):
     """The program was stopped before it had answered the user's message; the node waits as before."""
 
     node: str
 
 
-class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="event"):
+class Listening(msgspec.Struct, frozen=True, gc=False, tag="listening", tag_field="event"):
     """The turn is committed, and the node waits for the user's next message."""
 
     node: str
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="event", omit_defaults=True):
+class Ended(msgspec.Struct, frozen=True, gc=False, tag="ended", tag_field="event", omit_defaults=True):
     """The turn is committed, and the conversation is over; `outcome` is the end that the flow names."""
 
     node: str

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from fsmbot.moves import Move, json_copy
+from fsmbot.moves import Outer, json_copy, remember, see
 from fsmbot.session import MAX_MESSAGE, Session
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
@@ -38,17 +38,18 @@ def _foresee(session: Session, text: str) -> set[str]:
     if flow.spoken(text) is not None:
         return set()
     step = flow.steps[state.node]
-    name, move = step.routed[None].target, _draft(session, text, step)
+    name, turn = step.routed[None].target, _draft(session, text, step)
+    outer: Outer = []
     for _ in range(flow.max_steps):
         if name in flow.ends or flow.steps[name].listens:
             return set()
         step, needs = flow.steps[name], set(flow.places[name].node.handler.resources)
-        move.see(step.scope)
+        see(turn, outer, step.scope)
         if step.door:
             (routed,) = step.routed.values()
             name = routed.target
         elif step.pure and not step.streams:
-            name = step.routed[step.call(move.turn, session.resources)].target
+            name = step.routed[step.call(turn, session.resources)].target
         elif needs or None not in step.routed:
             return needs
         else:
@@ -56,15 +57,12 @@ def _foresee(session: Session, text: str) -> set[str]:
     return set()
 
 
-def _draft(session: Session, text: str, step: Step) -> Move:
+def _draft(session: Session, text: str, step: Step) -> Turn:
     """Return the turn that the message would be, sharing nothing with the session."""
     memory = json_copy(session.state.memory)
     turn = Turn(text, [*session.state.history, Message("user", text)], memory, session.id, {})
-    move = Move(session.flow, session.resources, turn, [])
-    if step.remember:
-        move.see(step.scope)
-        turn.memory[step.remember] = text
-    return move
+    remember(turn, step)
+    return turn
 
 
 class Foresight:

@@ -6,172 +6,168 @@ that runs the flow, in the memory around it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from fsmbot.contract import END
 from fsmbot.errors import HandlerError, OutcomeError, StepLimitError
-from fsmbot.events import Ended, Entered, Event, Failed, Listening, Routed, Said
+from fsmbot.events import Ended, Entered, Event, Failed, Routed, Said
 from fsmbot.flow import Flow
 from fsmbot.limits import interrupted, kind, place, reason, speech
 from fsmbot.steps import Step
 from fsmbot.turn import Message, Turn
 
+Outer = list[tuple[str, dict[str, Any]]]
+"""The subflow nodes that a turn is inside of, the outermost first, and the memory around each."""
 
-class Move:
-    """A turn under way in a flow; `events` keeps all that it has emitted, `said` the bot's messages."""
+Commit = Callable[[Turn, list[Message], list[Event]], None]
+"""Takes a turn that is whole: with what was said in it, and all its events, the last one included."""
 
-    __slots__ = ("_flow", "_kept", "_outer", "_resources", "events", "said", "turn")
 
-    def __init__(self, flow: Flow, resources: Mapping[str, Any], turn: Turn, events: list[Event]) -> None:
-        self._flow, self._resources = flow, resources
-        self.turn, self.events = turn, events
-        self.said: list[Message] = []
-        self._outer: list[tuple[str, dict[str, Any]]] = []
-        self._kept = b""
+def run(
+    flow: Flow,
+    resources: Mapping[str, Any],
+    turn: Turn,
+    name: str,
+    events: list[Event],
+    commit: Commit,
+    routed: Routed | None = None,
+) -> Generator[Event, None, None]:
+    """Visit nodes from one on, until the turn comes to rest; commit it, and only then tell so.
 
-    def run(self, name: str) -> Generator[Event, None, Listening | Ended]:
-        """Visit nodes from one on, and return the event with which the turn comes to rest.
-
-        That event is the caller's to emit, once the turn is committed. Raises HandlerError when a
-        handler fails and no `on_error` takes over.
-        """
-        steps, events, ends, outer = self._flow.steps, self.events, self._flow.ends, self._outer
-        if name in ends:
-            return _ended(events[-1].node, name)
-        visits = 0
-        while True:
-            step = steps[name]
-            if step.inner or outer:
-                self.see(step.scope)
-            if step.door:
-                name = yield from self._pass(step)
-            else:
-                visits += 1
-                if visits > self._flow.max_steps:
-                    raise self._step_limit(name)
-                events.append(step.entered)
-                yield step.entered
-                if step.error_target:
-                    self._kept = msgspec.json.encode(self.turn.memory)
-                moved = (yield from self._speak(step)) if step.streams else self._decide(step)
-                if step.listens and type(moved) is Routed:
-                    self.see(())
-                    return step.listening
-                events.append(moved)
-                yield moved
-                name = moved.target
-            if name in ends:
-                self.see(())
-                return step.ended if name == END else _ended(events[-1].node, name)
-
-    def _pass(self, step: Step) -> Generator[Event, None, str]:
-        """Go into a subflow, whose memory begins anew, or out of it by the end that was reached."""
-        (routed,) = step.routed.values()
-        if step.door == "in":
-            self.turn.memory[step.node] = json_copy(step.fresh)
-        passed: Event = step.entered if step.door == "in" else routed
-        self.events.append(passed)
-        yield passed
-        return routed.target
-
-    def see(self, scope: Sequence[str]) -> None:
-        """Let the turn's memory be that of the subflow nodes named, the outermost first."""
-        outer = self._outer
-        if not (outer or scope):
-            return
-        while outer and [name for name, _ in outer] != list(scope[: len(outer)]):
-            name, around = outer.pop()
-            around[name] = self.turn.memory
-            self.turn.memory = around
-        for name in scope[len(outer) :]:
-            inner = self.turn.memory.get(name)
-            outer.append((name, self.turn.memory))
-            self.turn.memory = inner if isinstance(inner, dict) else {}
-
-    def _decide(self, step: Step) -> Routed | Failed:
-        """Call a handler that says nothing."""
-        try:
-            return self._routed(step, step.call(self.turn, self._resources))
-        except Exception as error:
-            return self._failed(step, error)
-
-    def _speak(self, step: Step) -> Generator[Event, None, Routed | Failed]:
-        """Stream what a handler says; its pieces together are one message.
-
-        Ctrl-C is passed on to the handler, which may say last words before it lets go.
-        """
+    events: those that were told already. routed: tells what led to the first node, if anything did.
+    Raises HandlerError when a handler fails and no `on_error` takes over. Every turn goes this way, so
+    it is one function: a generator or a call more costs a twentieth of a turn each.
+    """
+    steps, ends, left, tell = flow.steps, flow.ends, flow.max_steps, events.append
+    said: list[Message] = []
+    outer: Outer = []
+    kept = b""
+    if routed is not None:
+        tell(routed)
+        yield routed
+    while name not in ends:
+        step = steps[name]
+        if step.inner or outer:
+            see(turn, outer, step.scope)
+        if step.door:
+            name = yield from _pass(step, turn, events)
+            continue
+        if not left:
+            raise _step_limit(flow, name, turn, events)
+        left -= 1
+        tell(step.entered)
+        yield step.entered
+        if step.error_target:
+            kept = msgspec.json.encode(turn.memory)
         pieces: list[str] = []
+        stopped = False
         try:
-            stream = speech(step.call(self.turn, self._resources))
-            said = next(stream)
-            while True:
-                piece = Said(step.name, storable(said))
-                pieces.append(piece.text)
-                self.events.append(piece)
+            outcome = step.call(turn, resources) if step.alone is None else step.alone(turn)
+            if step.streams:
+                stream = iter(outcome) if type(outcome) is not str else speech(outcome)
                 try:
-                    yield piece
-                    said = next(stream)
-                except KeyboardInterrupt as stop:
-                    said = interrupted(stream, stop)
-        except StopIteration as stop:
-            moved = self._ended_speech(step, stop.value)
-        except KeyboardInterrupt:
-            if not pieces or None not in step.routed:
-                raise
-            moved = self._ended_speech(step, None)
-            if type(moved) is Routed:
-                moved = msgspec.structs.replace(moved, stopped=True)
+                    text = next(stream)
+                    while True:
+                        if type(text) is not str or not text.isascii():
+                            text = storable(text)
+                        pieces.append(text)
+                        piece = Said(step.name, text)
+                        tell(piece)
+                        try:
+                            yield piece
+                            text = next(stream)
+                        except KeyboardInterrupt as stop:  # the handler may say last words
+                            text = interrupted(stream, stop)
+                except StopIteration as stop:
+                    outcome = stop.value
+                except KeyboardInterrupt:
+                    if not pieces or None not in step.routed:
+                        raise
+                    outcome, stopped = None, True
+            moved: Routed | Failed | None = (
+                step.routed.get(outcome) if outcome is None or type(outcome) is str else None
+            )
+            if moved is None:
+                raise OutcomeError(flow.name, step.name, turn.session_id, outcome, step.outcomes)
+            if turn.memory or type(turn.memory) is not dict:
+                turn.memory = json_copy(turn.memory)
+            if turn.notes or stopped:
+                moved = msgspec.structs.replace(moved, notes=turn.notes, stopped=stopped)
+                turn.notes = {}
         except Exception as error:
-            moved = self._failed(step, error)
+            moved = _failed(flow, step, turn, kept, error)
         if pieces:
             message = Message("bot", "".join(pieces))
-            self.said.append(message)
-            self.turn.history.append(message)
-        return moved
-
-    def _ended_speech(self, step: Step, outcome: object) -> Routed | Failed:
-        try:
-            return self._routed(step, outcome)
-        except Exception as error:
-            return self._failed(step, error)
-
-    def _routed(self, step: Step, outcome: Any) -> Routed:
-        """Return where the outcome leads; raises OutcomeError, and TypeError for odd memory."""
-        turn = self.turn
-        routed = step.routed.get(outcome) if outcome is None or type(outcome) is str else None
-        if routed is None:
-            raise OutcomeError(self._flow.name, step.name, turn.session_id, outcome, step.outcomes)
-        if turn.memory or type(turn.memory) is not dict:
-            turn.memory = json_copy(turn.memory)
-        if turn.notes:
-            notes, turn.notes = turn.notes, {}
-            return msgspec.structs.replace(routed, notes=notes)
-        return routed
-
-    def _failed(self, step: Step, error: Exception) -> Failed:
-        """Hand over to `on_error`, with the memory of before; raises HandlerError where there is none."""
-        self.turn.notes = {}
-        if step.error_target is None:
-            if isinstance(error, HandlerError):
-                raise error
-            told = reason(error) + place(error)
-            raise HandlerError(self._flow.name, step.name, self.turn.session_id, told, kind(error)) from error
-        self.turn.memory = msgspec.json.decode(self._kept)
-        return Failed(step.name, storable(reason(error)), step.error_target)
-
-    def _step_limit(self, name: str) -> StepLimitError:
-        """Name the loop: the nodes between the last two visits of the one where it was cut."""
-        path = [event.node for event in self.events if type(event) is Entered]
-        start = len(path) - 1 - path[::-1].index(name) if name in path else 0
-        cycle = [*path[start:], name]
-        return StepLimitError(self._flow.name, name, self.turn.session_id, self._flow.max_steps, cycle)
+            said.append(message)
+            turn.history.append(message)
+        if step.listens and type(moved) is Routed:
+            last: Event = step.listening
+            break
+        tell(moved)
+        yield moved
+        name = moved.target
+    else:
+        last = Ended(events[-1].node, "" if name == END else name)
+    if outer:
+        see(turn, outer, ())
+    tell(last)
+    commit(turn, said, events)
+    yield last
 
 
-def _ended(node: str, end: str) -> Ended:
-    return Ended(node, "" if end == END else end)
+def remember(turn: Turn, step: Step) -> None:
+    """Keep the user's message in memory, where the node that asked for it says so."""
+    if step.remember:
+        outer: Outer = []
+        see(turn, outer, step.scope)
+        turn.memory[step.remember] = turn.text
+        see(turn, outer, ())
+
+
+def see(turn: Turn, outer: Outer, scope: Sequence[str]) -> None:
+    """Let a turn's memory be that of the subflow nodes named, the outermost first."""
+    while outer and [name for name, _ in outer] != list(scope[: len(outer)]):
+        name, around = outer.pop()
+        around[name] = turn.memory
+        turn.memory = around
+    for name in scope[len(outer) :]:
+        inner = turn.memory.get(name)
+        outer.append((name, turn.memory))
+        turn.memory = inner if isinstance(inner, dict) else {}
+
+
+def _pass(step: Step, turn: Turn, events: list[Event]) -> Generator[Event, None, str]:
+    """Go into a subflow, whose memory begins anew, or out of it by the end that was reached."""
+    (routed,) = step.routed.values()
+    if step.door == "in":
+        turn.memory[step.node] = json_copy(step.fresh)
+    passed: Event = step.entered if step.door == "in" else routed
+    events.append(passed)
+    yield passed
+    return routed.target
+
+
+def _failed(flow: Flow, step: Step, turn: Turn, kept: bytes, error: Exception) -> Failed:
+    """Hand over to `on_error`, with the memory of before; raises HandlerError where there is none."""
+    turn.notes = {}
+    if step.error_target is None:
+        if isinstance(error, HandlerError):
+            raise error
+        told = reason(error) + place(error)
+        raise HandlerError(flow.name, step.name, turn.session_id, told, kind(error)) from error
+    turn.memory = msgspec.json.decode(kept)
+    return Failed(step.name, storable(reason(error)), step.error_target)
+
+
+def _step_limit(flow: Flow, name: str, turn: Turn, events: Sequence[Event]) -> StepLimitError:
+    """Name the loop: the nodes between the last two visits of the one where it was cut."""
+    path = [event.node for event in events if type(event) is Entered]
+    start = len(path) - 1 - path[::-1].index(name) if name in path else 0
+    cycle = [*path[start:], name]
+    return StepLimitError(flow.name, name, turn.session_id, flow.max_steps, cycle)
 
 
 def storable(text: object) -> str:

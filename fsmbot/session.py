@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from fsmbot.errors import ConflictError, StateError, StoreError
 from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
-from fsmbot.moves import Move, json_copy, storable
+from fsmbot.moves import json_copy, remember, run, storable
 from fsmbot.nearby import suggest
 from fsmbot.observe import Observer, watched
 from fsmbot.placeholders import fill
@@ -56,14 +55,15 @@ class Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.flow, self.store = flow, store
-        self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
+        self.id = session_id or f"{_RUN}-{next(_COUNT)}"
         self._resources, self._observers = flow.share(resources), observers
-        self.state = _NEW if state is None else state
-        self.notice = "" if state is None else adopt(state, flow, self.id)
-        self._brought = self.state.memory if self.state.status == "new" else {}
+        self.state, self.notice = _NEW, ""
+        self._brought: Mapping[str, Any] = {}
+        self._kept: State | None = None
         if store is None and BACK in flow.commands:
             self.store = MemoryStore()  # to go back, somebody must keep what was
-        self._kept = self._known()
+        if state is not None:
+            self._take(state)
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -105,7 +105,7 @@ class Session:
         flow, resources: others from now on. instead: the store is to forget this conversation.
         Raises StoreError.
         """
-        brought = State(memory=self._brought) if self._brought else None
+        brought = State(memory=dict(self._brought)) if self._brought else None
         following = Session(
             flow or self.flow, resources or self._resources, brought, self.store,
             session_id=self.id, observers=self._observers,
@@ -116,11 +116,13 @@ class Session:
             following._kept = self.store.load(self.id)
         return following
 
-    def _known(self) -> State | None:
-        """Return the state that the store has of this session: the one that was given, or none."""
-        if self.state.status == "new" or self.store is None:
-            return None
-        return None if self.store.load(self.id) is None else self.state
+    def _take(self, state: State) -> None:
+        """Go on from a state that was given; one that has begun may be the store's own."""
+        self.state, self.notice = state, adopt(state, self.flow, self.id)
+        if state.status == "new":
+            self._brought = state.memory
+        elif self.store is not None and self.store.load(self.id) is not None:
+            self._kept = state
 
     def start(self) -> Iterator[Event]:
         """Begin the conversation; raises StateError if it has begun, ConflictError if it has in the store."""
@@ -131,7 +133,8 @@ class Session:
                 f"the store has a session '{self.id}' already; go on with it by Session.resume(...), "
                 "delete it from the store, or choose another name"
             )
-        return self._observed(self._begin([]))
+        events = self._begin([])
+        return self._observed(events) if self._observers else events
 
     def send(self, text: str) -> Iterator[Event]:
         """Take the user's message, and run until the session waits again or ends.
@@ -151,9 +154,9 @@ class Session:
         status, command = self.state.status, self.flow.spoken(text) if self.flow.commands else None
         if status == "ended" and command is None:
             raise StateError(f"session '{self.id}' has ended; begin a new one")
-        if status == "listening" and command is None:
-            return self._observed(self._answer(text))
-        return self._observed(self._send(text, command))
+        simple = command is None and status == "listening"
+        events = self._answer(text) if simple else self._send(text, command)
+        return self._observed(events) if self._observers else events
 
     def say(self, text: str) -> str:
         """Send a message and return what the bot says to it, one message a line."""
@@ -193,25 +196,36 @@ class Session:
         """Start a conversation from its very beginning, whatever was before."""
         brought = self._brought
         memory = json_copy({**self.flow.memory, **brought}) if self.flow.memory or brought else {}
-        move = Move(self.flow, self._resources, Turn("", [], memory, self.id), events)
-        return self._run(self.flow.start, move, self.state, None)
+        turn, before, number = Turn("", [], memory, self.id), self.state, self.coming
+
+        def commit(turn: Turn, said: list[Message], events: list[Event]) -> None:
+            self._commit(before, turn, tuple(said), number, number, events)
+
+        return run(self.flow, self._resources, turn, self.flow.start, events, commit)
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
-        step, before, text = self.flow.steps[self.state.node], self.state, storable(text)
-        memory = json_copy(before.memory) if before.memory else {}
+        before, asked = self.state, Message("user", storable(text))
+        step = self.flow.steps[before.node]
         routed = step.routed[None]
-        history = (*before.history, Message("user", text))
-        turn = Turn(text, list(history), memory, self.id)
-        move = Move(self.flow, self._resources, turn, [routed])
+        memory = json_copy(before.memory) if before.memory else {}
+        turn = Turn(asked.text, [*before.history, asked], memory, self.id)
         if step.remember:
-            move.see(step.scope)
-            turn.memory[step.remember] = text
-        if self.store is not None:
-            self.store.begin(self.id, before.turn + 1, text)
+            remember(turn, step)
+
+        def commit(turn: Turn, said: list[Message], events: list[Event]) -> None:
+            history = (*before.history, asked, *said)
+            self._commit(before, turn, history, before.turn + 1, before.opening, events)
+
+        events = run(self.flow, self._resources, turn, routed.target, [], commit, routed)
+        return events if self.store is None else self._noted(asked, before, events)
+
+    def _noted(self, asked: Message, before: State, events: Iterator[Event]) -> Iterator[Event]:
+        """Keep a note of the message in the store for as long as its turn is not committed."""
+        assert self.store is not None
+        self.store.begin(self.id, before.turn + 1, asked.text)
         try:
-            yield routed
-            yield from self._run(routed.target, move, before, history)
+            yield from events
         except BaseException:
             self._abandon(before)
             raise
@@ -222,29 +236,24 @@ class Session:
             with contextlib.suppress(StoreError):  # what brought the turn down is raised already
                 self.store.abandon(self.id, before.turn + 1)
 
-    def _run(
-        self, name: str, move: Move, before: State, history: tuple[Message, ...] | None
-    ) -> Iterator[Event]:
-        """Run one turn from a node on; commit it, and only then acknowledge it. No history: it opens
-        a conversation."""
-        last = yield from move.run(name)
-        move.events.append(last)
+    def _commit(
+        self,
+        before: State,
+        turn: Turn,
+        history: tuple[Message, ...],
+        number: int,
+        opening: int,
+        events: list[Event],
+    ) -> None:
+        """Make the turn that has come to rest the session's last one, in the store first."""
         if self.state is not before:
             raise StateError(
                 f"session '{self.id}' took another message while this one was being answered; "
                 "finish one iterator of events before the next, so this turn is taken back"
             )
+        last = events[-1]
         status: Literal["listening", "ended"] = "listening" if type(last) is Listening else "ended"
-        number = self.coming
-        begun = number if history is None else before.opening
-        said = (*(history or ()), *move.said)
-        self._commit(
-            State(last.node, status, move.turn.memory, said, number, self.flow.fingerprint, begun),
-            move.events,
-        )
-        yield last
-
-    def _commit(self, state: State, events: Sequence[Event]) -> None:
+        state = State(last.node, status, turn.memory, history, number, self.flow.fingerprint, opening)
         if self.store is not None:
             self.store.commit(self.id, state, events, self._kept)
             self._kept = state

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True):
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One finished message of a conversation."""
 
     role: Literal["user", "bot"]

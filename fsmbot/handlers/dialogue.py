@@ -63,6 +63,6 @@ def choose(text: str | list[str], turn: Turn) -> str:
     """Return one of the texts, filled from memory: the same one whenever the same message meets the
     same history."""
     if isinstance(text, str):
-        return fill(text, turn.memory)
+        return fill(text, turn.memory) if "{" in text else text
     seed = f"{len(turn.history)}:{turn.text}".encode("utf-8", "replace")
     return fill(text[zlib.crc32(seed) % len(text)], turn.memory)
