@@ -141,7 +141,7 @@ def _observers(options: argparse.Namespace) -> list[Observer]:
 
 def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
     """Return the flow with another artefact for its doctor."""
-    import dataclasses
+    import msgspec
 
     if folder is None:
         return flow
@@ -151,7 +151,7 @@ def _with_doctor(flow: Flow, folder: Path | None) -> Flow:
 
     check_artefact(folder)
     settings = {**flow.resources.get("doctor", {}), "adapter": folder.absolute()}
-    return dataclasses.replace(flow, resources={**flow.resources, "doctor": settings})
+    return msgspec.structs.replace(flow, resources={**flow.resources, "doctor": settings})
 
 
 def check(options: argparse.Namespace) -> int:

@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TextIO
+
+import msgspec
 
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
@@ -88,8 +89,7 @@ def _message(line: str) -> str:
     return line.lstrip()[1:] if line.lstrip().startswith("//") else line
 
 
-@dataclass(frozen=True)
-class TooLong:
+class TooLong(msgspec.Struct, frozen=True):
     """A line that was read away without being kept."""
 
     size: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from fsmbot import explain, spoken
 from fsmbot.changes import changes
@@ -20,8 +21,7 @@ from fsmbot.nearby import suggest
 from fsmbot.private import write_private
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a command answers: lines, then what the bot says; and whether the user wants to leave."""
 
     lines: tuple[str, ...] = ()
@@ -32,8 +32,7 @@ class Reply:
 Run = Callable[[Chat, str], Reply]
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command; the first line of its function's docstring is its help."""
 
     name: str

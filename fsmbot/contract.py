@@ -8,10 +8,8 @@ the `Literal` of the return annotation is where it can go. Yield what you say, r
 
 from __future__ import annotations
 
-import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,8 +44,7 @@ Remembers = Annotated[str, msgspec.Meta(extra={"remembers": True})]
 """The type of a setting that is the name under which the handler remembers something."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, dict=True):
     """One keyword-only parameter: its type, and its default unless it is required.
 
     help: what the docstring says of it.
@@ -87,8 +84,7 @@ def _marks(annotation: Any) -> Iterator[str]:
         yield from _marks(part)
 
 
-@dataclass(frozen=True)
-class Handler:
+class Handler(msgspec.Struct, frozen=True):
     """What the engine, the loader and the schema need to know of a handler.
 
     outcomes_of: the setting whose keys are the outcomes, beside `other`; "" where the Literal tells.
@@ -113,6 +109,8 @@ class Handler:
     @property
     def summary(self) -> str:
         """The first line of the docstring, or ""."""
+        import inspect  # 5 ms, and only what describes handlers needs it
+
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     @property

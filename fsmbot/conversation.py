@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fsmbot.errors import ConflictError, FsmbotError, StateError
 from fsmbot.events import Commanded, Event, Said
@@ -33,8 +34,7 @@ Turns = tuple[Played, ...]
 """The turns of one conversation, its opening first."""
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """One message of the user, and all that happened because of it.
 
     seconds: how long each event took. kept: whether the conversation moved; a turn that failed or
@@ -53,8 +53,7 @@ class Exchange:
         return not self.kept and not any(isinstance(event, Commanded) for event in self.events)
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """Where things stood before a message: enough to come back to."""
 
     text: str

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 EXCERPT = 100
 """Characters of a line that are shown with a mistake in it."""
@@ -44,8 +45,7 @@ class FsmbotError(Exception):
         return str(self)
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, order=True):
     """One mistake in a file, with its place (line and column count from 1).
 
     source: the file, where it is another than the one that was asked for. excerpt: the line itself.
@@ -55,7 +55,7 @@ class Problem:
     column: int
     message: str
     source: str = ""
-    excerpt: str = field(default="", compare=False, repr=False)
+    excerpt: str = ""
 
 
 def listed(source: str, problems: Iterable[Problem]) -> str:

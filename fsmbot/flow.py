@@ -6,9 +6,7 @@ every node by its path, such as "intake/ask_name", with routes that lead to path
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -30,8 +28,7 @@ MAX_STEPS = 50
 """How many nodes one turn may visit, unless the flow says otherwise."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, dict=True):
     """One node: its handler with the settings for it, and where each outcome leads.
 
     flow: the flow that the node runs; its handler then stands for that flow. timeout: seconds
@@ -41,7 +38,7 @@ class Node:
     name: str
     handler: Handler
     next: str | Mapping[str, str]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = {}
     on_error: str | None = None
     remember: str | None = None
     description: str = ""
@@ -81,8 +78,7 @@ class Node:
         return {name: target for name, target in routes.items() if target is not None}
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A node where it stands among all the nodes that a session may visit.
 
     path: its name, after the names of the nodes whose flows it is in ("intake/ask_name"); the way
@@ -99,8 +95,7 @@ class Place:
     door: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A whole conversation: immutable, and shared by all the sessions that run it.
 
     outcomes: the ends that it names; a flow without them ends at "end". memory: what a conversation
@@ -113,15 +108,15 @@ class Flow:
     description: str = ""
     on_error: str | None = None
     max_steps: int = MAX_STEPS
-    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    resources: Mapping[str, Mapping[str, Any]] = {}
     source: str = "<flow>"
-    registry: Registry = field(default=default_registry, repr=False, compare=False)
+    registry: Registry = msgspec.field(default_factory=lambda: default_registry)
     outcomes: tuple[str, ...] = ()
-    memory: Mapping[str, Any] = field(default_factory=dict)
-    commands: Mapping[str, SpokenCommand] = field(default_factory=dict)
+    memory: Mapping[str, Any] = {}
+    commands: Mapping[str, SpokenCommand] = {}
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
+        msgspec.structs.force_setattr(self, "nodes", MappingProxyType(dict(self.nodes)))
 
     @cached_property
     def ends(self) -> tuple[str, ...]:
@@ -184,6 +179,8 @@ class Flow:
         nodes = [_shape(node) for _, node in sorted(self.nodes.items())]
         shape = (self.start, nodes, self.on_error, self.max_steps, self.outcomes, self.memory)
         encoded = msgspec.json.encode(shape, order="sorted", enc_hook=str)
+        import hashlib  # 4 ms that a check or a picture need not spend
+
         return hashlib.sha256(encoded).hexdigest()[:16]
 
     @cached_property

@@ -12,7 +12,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,7 @@ LAST_WORDS_SECONDS = 3.0
 """How long a handler in a thread may take to end its speech after Ctrl-C."""
 
 
-@dataclass(frozen=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """How often a handler that failed before it said anything is tried again, and seconds between."""
 
     times: int

@@ -6,14 +6,14 @@ What a test compares, and what a recording writes down, is read off it here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fsmbot.events import Commanded, Ended, Entered, Event, Failed, Listening, Routed, Said
 
 
-@dataclass
-class Visit:
+class Visit(msgspec.Struct):
     """One node of a turn: what it said, and how it was left (None while it listens)."""
 
     node: str
@@ -21,8 +21,7 @@ class Visit:
     left: Routed | Failed | None = None
 
 
-@dataclass(frozen=True)
-class Played:
+class Played(msgspec.Struct, frozen=True):
     """One turn.
 
     user: what the user said; None for the opening words. memory: what was remembered afterwards,

@@ -16,10 +16,11 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, overload
+
+import msgspec
 
 from fsmbot.contract import Handler, Setting, place_of
 from fsmbot.errors import FsmbotError, RegistrationError, ResourceError
@@ -31,8 +32,7 @@ ENTRY_POINTS = "fsmbot.handlers"
 """The entry-point group whose modules are imported when a flow names an unknown handler."""
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A factory of something shared, with the settings that a flow file may give it."""
 
     name: str
@@ -40,12 +40,11 @@ class Resource:
     settings: Mapping[str, Setting]
 
 
-@dataclass(eq=False)
-class Registry:
+class Registry(msgspec.Struct, eq=False):
     """Handlers and resources by name; a name is taken once."""
 
-    handlers: dict[str, Handler] = field(default_factory=dict)
-    resources: dict[str, Resource] = field(default_factory=dict)
+    handlers: dict[str, Handler] = {}
+    resources: dict[str, Resource] = {}
 
     @overload
     def handler(self, function: F, /) -> F: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import secrets
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from fsmbot.turn import Message, State, Turn
 MAX_MESSAGE = 20_000
 """Characters that one message of the user may have."""
 
-_RUN, _COUNT = secrets.token_hex(6), itertools.count(1)
+_RUN, _COUNT = os.urandom(6).hex(), itertools.count(1)
 
 
 class Session:
@@ -55,7 +55,7 @@ class Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.flow, self.store = flow, store
-        self.id = session_id or f"{_RUN}-{next(_COUNT)}"
+        self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
         self._resources, self._observers = flow.share(resources), observers
         self.state, self.notice = _NEW, ""
         self._brought: Mapping[str, Any] = {}

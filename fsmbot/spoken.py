@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from fsmbot.normal import normal_form
 
@@ -27,8 +28,7 @@ LONGEST = 200
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
-@dataclass(frozen=True)
-class SpokenCommand:
+class SpokenCommand(msgspec.Struct, frozen=True):
     """One command of a flow: the phrases by which it is given, and what the bot says to it."""
 
     name: str

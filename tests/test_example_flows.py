@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fsmbot.doctor.fakes import FakeDoctor
 from fsmbot.events import Ended, Entered, Event, Failed, Listening, Said

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from fsmbot.nearby import Guesses
 
@@ -11,8 +12,7 @@ Path = tuple[str | int, ...]
 """Keys and places in lists that lead to something in a flow file."""
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """What is wrong with a flow, and the path of keys to it, such as ("nodes", "a", "next").
 
     at_key: whether it is the last key itself that is wrong, rather than its value. wanted: the node
@@ -25,8 +25,7 @@ class Mistake:
     wanted: str = ""
 
 
-@dataclass
-class Doubt:
+class Doubt(msgspec.Struct):
     """What could not be read, so that no mistake is reported that only follows from another.
 
     routes: whether some route may be missing. memory: whether anything may be remembered. words: what
@@ -36,10 +35,10 @@ class Doubt:
 
     routes: bool = False
     memory: bool = False
-    words: set[str] = field(default_factory=set)
-    nodes: set[str] = field(default_factory=set)
-    unread: set[Path] = field(default_factory=set)
-    guesses: Guesses = field(default_factory=Guesses)
+    words: set[str] = set()
+    nodes: set[str] = set()
+    unread: set[Path] = set()
+    guesses: Guesses = msgspec.field(default_factory=Guesses)
 
     def explains(self, mistake: Mistake) -> bool:
         """Whether a mistake only follows from what could not be read."""

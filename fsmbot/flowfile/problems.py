@@ -6,7 +6,7 @@ read them: past a number of them reading is given up.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import msgspec
 
 from fsmbot.errors import Problem
 from fsmbot.flowfile.yamlerrors import split_lines
@@ -28,11 +28,14 @@ class Problems(list[Problem]):
         if len(self) >= MAX_PROBLEMS:
             last = max(self, key=lambda p: (p.source, p))
             said = f"{MAX_PROBLEMS} mistakes so far, and no more are looked for; mend these first"
-            super().append(replace(last, message=said))
+            super().append(msgspec.structs.replace(last, message=said))
             raise TooMany
 
 
 def with_excerpts(problems: list[Problem], data: bytes) -> list[Problem]:
     """Give each problem of this file the line where it stands."""
     lines = split_lines(data.decode("utf-8-sig", "replace"))
-    return [p if p.source or p.line > len(lines) else replace(p, excerpt=lines[p.line - 1]) for p in problems]
+    return [
+        p if p.source or p.line > len(lines) else msgspec.structs.replace(p, excerpt=lines[p.line - 1])
+        for p in problems
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 MAX_VALUES = 100_000
 """Keys, texts, numbers, lists and maps in all files together."""
@@ -17,8 +17,7 @@ MAX_INNER_BYTES = 1_000_000
 """Bytes of the files of subflows together."""
 
 
-@dataclass
-class Room:
+class Room(msgspec.Struct):
     """What is left of it."""
 
     values: int = MAX_VALUES

@@ -7,9 +7,10 @@ A flow file may name files, but none outside of the folder of the flow that was 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+
+import msgspec
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flow import Flow
@@ -33,8 +34,7 @@ Found = tuple[Flow | None, list[Problem]]
 """A flow, or None and what is wrong: with its source where it is in that file."""
 
 
-@dataclass
-class _Shared:
+class _Shared(msgspec.Struct):
     """What all flows of one load have in common.
 
     root: the folder that no file may lie outside of. known: the flows by file. names: the flow files
@@ -43,10 +43,10 @@ class _Shared:
 
     root: Path
     read: Read
-    room: Room = field(default_factory=Room)
-    known: dict[Path, Flow | FlowError] = field(default_factory=dict)
-    names: dict[Path, list[str]] = field(default_factory=dict)
-    guesses: Guesses = field(default_factory=Guesses)
+    room: Room = msgspec.field(default_factory=Room)
+    known: dict[Path, Flow | FlowError] = {}
+    names: dict[Path, list[str]] = {}
+    guesses: Guesses = msgspec.field(default_factory=Guesses)
 
 
 class Subflows:
@@ -76,7 +76,7 @@ class Subflows:
             return None, [Problem(1, 1, reason)]
         found = self._read(path)
         if isinstance(found, FlowError):
-            inner = [replace(p, source=p.source or found.source) for p in found.problems]
+            inner = [msgspec.structs.replace(p, source=p.source or found.source) for p in found.problems]
             count = "a mistake" if len(inner) == 1 else f"{len(inner)} mistakes"
             return None, [Problem(1, 1, f"flow '{name}' has {count}"), *inner]
         if len(self._way) + found.depth > MAX_DEPTH + 1:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fsmbot.errors import Problem
 
@@ -23,8 +24,7 @@ _PAIR = re.compile(r"([\w/-]+)\s*[:=：]?\s*(.*)")
 _CLOSERS = {"[": "]", "{": "}"}
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Where a parser stopped, and why.
 
     since: where it began to read what it was reading. quoted: first and last spot of the quoted text

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from fsmbot.errors import FlowError, Problem
 from fsmbot.flowfile.problems import Problems, TooMany
@@ -33,14 +34,13 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\u
 _QUOTES = ("'", '"')
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(msgspec.Struct):
     """One value with its place: a scalar, a list of trees, or a dict of key -> (key tree, tree)."""
 
     line: int
     column: int
     value: Any = None
-    keys: dict[str, Tree] = field(default_factory=dict)
+    keys: dict[str, Tree] = {}
 
     @property
     def is_map(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from fsmbot.doctor.fakes import BrokenDoctor, FakeDoctor
 from fsmbot.flow import Flow, Node
@@ -64,10 +65,10 @@ def _with_stub(flow: Flow, path: str, stub: NodeStub) -> Flow:
     name, _, inner = path.partition("/")
     node = flow.nodes[name]
     if inner and node.flow is not None:
-        changed = dataclasses.replace(node, flow=_with_stub(node.flow, inner, stub))
+        changed = msgspec.structs.replace(node, flow=_with_stub(node.flow, inner, stub))
     else:
         changed = _stubbed_node(node, stub)
-    return dataclasses.replace(flow, nodes={**flow.nodes, name: changed})
+    return msgspec.structs.replace(flow, nodes={**flow.nodes, name: changed})
 
 
 def _stubbed_node(node: Node, stub: NodeStub) -> Node:
@@ -81,5 +82,5 @@ def _stubbed_node(node: Node, stub: NodeStub) -> Node:
 
     changed: dict[str, Any] = {"function": play, "streams": True, "resources": (), "settings": {}}
     changed |= {"outcomes": node.outcomes, "outcomes_of": ""}
-    handler = dataclasses.replace(node.handler, **changed)
-    return dataclasses.replace(node, handler=handler, settings={}, flow=None, timeout=None, retry=None)
+    handler = msgspec.structs.replace(node.handler, **changed)
+    return msgspec.structs.replace(node, handler=handler, settings={}, flow=None, timeout=None, retry=None)

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from fsmbot.channels import run_json, run_plain
@@ -515,7 +516,7 @@ def test_a_model_that_loads_late_answers_the_next_question(kit: Kit) -> None:
 def test_a_doctor_that_cannot_even_be_built() -> None:
     """Its handler is never called: `on_error` answers where the flow has it, and else a plain line."""
     registry = Registry(dict(load_builtins().handlers), dict(load_builtins().resources))
-    registry.resources["doctor"] = dataclasses.replace(
+    registry.resources["doctor"] = msgspec.structs.replace(
         registry.resources["doctor"], function=raising(lambda: RuntimeError("no such service"))
     )
     clinic = Session(load_flow(FILE.with_name("clinic.yaml"), registry))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from fsmbot.events import Failed, Routed
 from fsmbot.flow import Flow
@@ -34,8 +35,8 @@ def test_routes_count_as_they_are_written(sample: Flow) -> None:
     """One target for all outcomes is one route, and so is `otherwise`; any outcome of it covers it."""
     rest = {"number": "count", "otherwise": "echo"}
     for written, outcome in (("echo", ""), (rest, "otherwise")):
-        nodes = {**sample.nodes, "sort": dataclasses.replace(sample.nodes["sort"], next=written)}
-        flow, route = dataclasses.replace(sample, nodes=nodes), Route("sort", outcome, "echo")
+        nodes = {**sample.nodes, "sort": msgspec.structs.replace(sample.nodes["sort"], next=written)}
+        flow, route = msgspec.structs.replace(sample, nodes=nodes), Route("sort", outcome, "echo")
         assert [part for part in parts_of(flow) if str(part).startswith("sort ")][-1] == route
         assert route in set(walked(flow, [Routed("sort", "word", "echo")]))
 
@@ -78,10 +79,10 @@ def test_a_subflow_with_tests_of_its_own_counts_as_one_node(tmp_path: Path) -> N
 def test_a_way_that_nobody_can_take_does_not_count(sample: Flow) -> None:
     """A node's on_error that names itself, and the flow's where every node has its own."""
     nodes = {
-        name: dataclasses.replace(node, on_error="sorry" if name != "oops" else "oops")
+        name: msgspec.structs.replace(node, on_error="sorry" if name != "oops" else "oops")
         for name, node in sample.nodes.items()
     }
-    failures = [p for p in parts_of(dataclasses.replace(sample, nodes=nodes)) if isinstance(p, Route)]
+    failures = [p for p in parts_of(msgspec.structs.replace(sample, nodes=nodes)) if isinstance(p, Route)]
     assert Route("", "", "sorry", failure=True) not in failures
     assert not [route for route in failures if route.failure and route.source == "oops"]
 
