@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fsmbot.errors import StoreError
 from fsmbot.nearby import suggest
-from fsmbot.stores.rows import Summary, state_of
+from fsmbot.stores.rows import Summary
 from fsmbot.stores.sqlite import SQLiteStore
 from fsmbot.text import safe_line
 
@@ -35,7 +35,7 @@ def listed(path: Path) -> str:
 
 
 def _row(summary: Summary) -> tuple[str, ...]:
-    state = state_of(summary.state)
+    state = summary.state
     stands = f"waits at {state.node}" if state.status == "listening" else "ended"
     used = datetime.fromtimestamp(summary.last).strftime("%Y-%m-%d %H:%M")
     return (

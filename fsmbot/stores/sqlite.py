@@ -156,14 +156,15 @@ class SQLiteStore:
             return [StoredTurn.read(*row) for row in rows]
 
     def summaries(self) -> list[Summary]:
-        """Return what there is of each session, the last used one first."""
+        """Return what there is of each session, the last used one first; raises StoreError for a damaged
+        file."""
         with self._lock, self._explained("be read"):
             rows = self._db.execute(
                 "SELECT session, COUNT(DISTINCT opening), COUNT(*), MIN(at), MAX(at),"
                 " (SELECT state FROM turns WHERE session = t.session ORDER BY turn DESC LIMIT 1)"
                 " FROM turns t GROUP BY session ORDER BY MAX(at) DESC"
             ).fetchall()
-            return [Summary(*row) for row in rows]
+            return [Summary.read(*row) for row in rows]
 
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""

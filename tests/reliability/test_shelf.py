@@ -165,6 +165,18 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert (Path("other.db").read_bytes(), Path("other.db").stat().st_mode & 0o777) == (before, 0o644)
 
 
+@pytest.mark.parametrize("damage", ["state = '{'", "at = 'noon'", "at = 1e18"])
+@pytest.mark.parametrize("command", [["list"], ["export", "ada", "--json"]])
+def test_a_damaged_row_is_told(
+    store: SQLiteStore, capsys: pytest.CaptureFixture[str], damage: str, command: list[str]
+) -> None:
+    """A store that something else wrote into gives an error in words, and no traceback."""
+    store._db.execute(f"UPDATE turns SET {damage}")
+    code, out, err = sessions(capsys, *command, "--store", "s.db")
+    assert (code, out) == (2, "")
+    assert err.startswith("the session store s.db cannot be read: ")
+
+
 def test_a_store_of_a_later_version_is_refused(store: SQLiteStore) -> None:
     """Rather than read wrongly."""
     store._db.execute("PRAGMA user_version=2")
