@@ -47,6 +47,8 @@ def deleted(path: Path, names: Sequence[str]) -> Iterator[str]:
     """Delete sessions for good, and yield a line for each; raises StoreError, before anything is
     deleted where one is unknown."""
     with closing(opened(path)) as store:
+        if not set(names).issubset(store.names()):
+            store.scrub()  # one may be deleted already, by a command that had to leave words behind
         for name in names:
             known(store, path, name)
         for name in dict.fromkeys(names):

@@ -176,20 +176,27 @@ class SQLiteStore:
         """Forget a session for good: none of its words is left in the file or beside it.
 
         Raises StoreError where another program that is reading keeps them in the log; they go when
-        the session is deleted again after that.
+        the session is deleted again after that, or the file is scrubbed.
         """
+        with self._lock, self._explained("be written"), self._transaction():
+            self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
+            gone = self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount
+        try:
+            self.scrub()
+        except StoreError as error:
+            raise StoreError(f"session '{session_id}' is deleted, but {error}") from error
+        return gone > 0
+
+    def scrub(self) -> None:
+        """Take what is left of deleted sessions out of the file and its log; raises StoreError."""
         with self._lock, self._explained("be written"):
-            with self._transaction():
-                self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
-                gone = self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount
             self._db.execute("VACUUM")
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreError(
-                f"session '{session_id}' is deleted from {self._path}, but another program is using the "
-                "file, so words of it are still in its log; delete it again once that program is done"
+                f"another program is using {self._path}, so words of deleted sessions may still be in its "
+                "log; delete again once that program is done"
             )
-        return gone > 0
 
     def close(self) -> None:
         """Close the file."""
