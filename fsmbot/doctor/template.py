@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ ROOM = 128 << 20
 
 _SLOW = frozenset({"striptags", "urlize", "wordwrap"})
 """Filters that search a long text again and again."""
+
+_LIMITED = threading.Lock()
+"""Held while the process is limited: of two at once, the second would keep the first one's limit for ever."""
 
 Tokenizer = Any  # transformers.PreTrainedTokenizerBase
 
@@ -114,18 +118,27 @@ def _within(seconds: float, room: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _memory(room: int) -> Iterator[None]:
     """Bound the process's address space for a while, where the system can."""
+    with _LIMITED:
+        taken = _address_space()
+        if taken is None:
+            yield
+            return
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limits = [limit for limit in (soft, taken + room) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int | None:
+    """Return the bytes of address space that the process takes; None where the system does not tell."""
     try:
         import resource
 
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = pages * resource.getpagesize() + room
-    limits = [limit for limit in (soft, wanted) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        return None
