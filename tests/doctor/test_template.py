@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from fsmbot.doctor import template
+from fsmbot.errors import DoctorError
 
 resource = pytest.importorskip("resource")
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        "{{ x ** 9 }}",
+        "{{ x | int(0, 16) }}",
+        "{{ 5 | round(100000000, 'ceil') }}",
+        "{% filter striptags %}{% endfilter %}",
+        "{{ x | map('striptags') }}",
+        "{{ x | map( 'int', 0, 16) }}",
+        "{{ x | map('ro' ~ 'und') }}",
+        r"{{ x | map('ro\x75nd') }}",
+        "{{ x | map(attribute) }}",
+        "{{ x | map('map', 'round') }}",
+    ],
+)
+def test_what_may_compute_for_long_at_once_is_refused(slow: str) -> None:
+    """Nothing could stop it: Python looks at the clock between operations only."""
+    with pytest.raises(DoctorError, match=r"to a power|which may take long"):
+        template.template_of(SimpleNamespace(chat_template=slow))
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        "{{ x | int }}",
+        "{{ x | map(attribute='role') | list }}",
+        "{{ x | map('tojson') | join }}",
+        "{{ {'integer': 'int'}['integer'] }} round",
+        "{{ x.round }}",
+    ],
+)
+def test_what_usual_templates_do_is_let_through(usual: str) -> None:
+    """Names that stand elsewhere are no filters."""
+    assert template.template_of(SimpleNamespace(chat_template=usual)) == usual
 
 
 def test_two_templates_at_once_leave_no_limit_behind() -> None:
