@@ -61,7 +61,7 @@ class Summary(msgspec.Struct, frozen=True):
     ) -> Summary:
         """Read columns; raises msgspec.MsgspecError for damaged ones."""
         times = msgspec.convert((first, last), tuple[Time, Time])
-        return cls(name, conversations, turns, *times, state_of(state))
+        return cls(name, conversations, turns, *times, State.from_json(state))
 
 
 def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) -> Row:
@@ -80,9 +80,4 @@ def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) 
 
 def decoded(state: str, messages: str) -> tuple[State, list[Message]]:
     """Read the state and the messages of a row; raises msgspec.MsgspecError."""
-    return state_of(state), msgspec.json.decode(messages, type=list[Message])
-
-
-def state_of(column: str) -> State:
-    """Read a state without its history; raises msgspec.MsgspecError."""
-    return State.from_json(column)
+    return State.from_json(state), msgspec.json.decode(messages, type=list[Message])

@@ -15,7 +15,7 @@ from fsmbot.errors import StoreError
 from fsmbot.events import Event
 from fsmbot.stores.alive import Presence
 from fsmbot.stores.file import open_file, reason
-from fsmbot.stores.rows import StoredTurn, Summary, decoded, encoded, state_of
+from fsmbot.stores.rows import StoredTurn, Summary, decoded, encoded
 from fsmbot.stores.store import conflict
 from fsmbot.turn import Message, State
 
@@ -138,7 +138,7 @@ class SQLiteStore:
         last = self._row(session_id, turn)
         if last is None:
             return None
-        number, state = last[0], state_of(last[1])
+        number, state = last[0], State.from_json(last[1])
         rows = self._db.execute(
             "SELECT messages FROM turns WHERE session = ? AND turn BETWEEN ? AND ? ORDER BY turn",
             (session_id, state.opening, number),
