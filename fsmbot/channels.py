@@ -46,7 +46,7 @@ def run_plain(
     """Talk in plain text: each reply on lines of its own, notes and failures on `err` (stderr by
     default). store, name: the session to go on with. Raises StoreError where it cannot be read."""
     talk = Talk(flow, resources, store, name, observers, PlainWriter(out, err))
-    return _guarded(lambda: _converse(talk, source), out)
+    return _guarded(lambda: _converse(talk, source), out, err)
 
 
 def run_json(
@@ -113,7 +113,7 @@ def read_lines(source: BinaryIO) -> Iterator[str | TooLong]:
         yield TooLong(size)
 
 
-def _guarded(talk: Callable[[], int], out: TextIO) -> int:
+def _guarded(talk: Callable[[], int], out: TextIO, err: TextIO | None = None) -> int:
     """Turn the ways in which a pipe may end into exit codes."""
     try:
         return talk()
@@ -124,7 +124,7 @@ def _guarded(talk: Callable[[], int], out: TextIO) -> int:
         return 141
     except OSError as error:
         _discard(out)
-        print(safe(f"error: input or output failed: {error}"), file=sys.stderr)
+        print(safe(f"error: input or output failed: {error}"), file=err or sys.stderr)
         return 1
 
 

@@ -103,7 +103,11 @@ def _retried_stream(call: Call, retry: Retry) -> Call:
         try:
             yield first[0]
         except KeyboardInterrupt as stop:
-            yield interrupted(stream, stop)
+            try:
+                last_words = interrupted(stream, stop)
+            except StopIteration as end:
+                return end.value
+            yield last_words
         return (yield from stream)
 
     return speak

@@ -27,7 +27,11 @@ def open_private(path: str | Path, flags: int) -> int:
                 errno.ELOOP, "it is a link to another file; remove it, or name that file"
             ) from error
         raise
-    make_private(number)
+    try:
+        make_private(number)
+    except OSError:  # a file of somebody else's, which this user may write
+        os.close(number)
+        raise
     return number
 
 

@@ -226,6 +226,13 @@ def test_ends_that_are_no_errors_of_ours_are_quiet(
     assert run_plain(doctor_flow, io.BytesIO(b"hello\n"), Broken(error)) == code
 
 
+def test_an_output_that_fails_is_told_where_errors_are_wanted(doctor_flow: Flow) -> None:
+    """On `err` if there is one, as any failure."""
+    err = io.StringIO()
+    run_plain(doctor_flow, io.BytesIO(b"hello\n"), Broken(OSError), err)
+    assert err.getvalue().startswith("error: input or output failed: ")
+
+
 def test_a_reader_that_leaves_causes_no_complaint(flow_file: Path) -> None:
     """`fsmbot ... | head -1` writes nothing to stderr, not even when the interpreter ends."""
     flow_file.write_text(

@@ -216,6 +216,27 @@ def test_a_stopped_answer_stops_the_handler(registry: Registry) -> None:
     assert closed.wait(10)
 
 
+@pytest.mark.parametrize("limits", ["description: none", "retry: {times: 1}"])
+def test_a_handler_that_ends_when_it_is_stopped_has_not_failed(registry: Registry, limits: str) -> None:
+    """Ctrl-C may make a handler return at once; then its outcome counts, tried again or not."""
+
+    @registry.handler
+    def brief(turn: Turn) -> Iterator[str]:
+        try:
+            yield "word "
+        except KeyboardInterrupt:
+            return
+
+    flow = parse_flow(FLOW.format(name="brief", limits=limits), registry=registry)
+    session = Session(flow)
+    list(session.start())
+    events: Any = session.send("x")
+    for event in events:
+        if isinstance(event, Said):
+            break
+    assert events.throw(KeyboardInterrupt()) == Routed("brief", "", "end")
+
+
 @pytest.mark.parametrize("limits", ["timeout: 5", "retry: {times: 1}", "timeout: 5, retry: {times: 1}"])
 def test_a_returned_text_is_still_refused(registry: Registry, limits: str) -> None:
     """Limits change nothing about the contract: a speaking handler yields."""

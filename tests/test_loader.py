@@ -187,7 +187,7 @@ def node(text: str) -> str:
                                       "remove the '---'"),
         ("a: " + "[" * 50, "1:43: nested deeper than 40 levels"),
         ("a: \x07", "1:4: character U+0007 is not allowed; remove it"),
-        ("#" * 1_000_001, "1:1: the file has 1,000,001 bytes; at most 1,000,000 are read"),
+        ("#" * 1_000_001, "1:1: the file has more than 1,000,000 bytes, and no more are read"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_message(text: str, expected: str) -> None:

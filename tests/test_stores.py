@@ -56,6 +56,20 @@ def test_sessions_are_listed_and_deleted(make_store: Callable[[], Store]) -> Non
     assert store.load("ada") is None
 
 
+def test_a_deleted_session_may_begin_anew(make_store: Callable[[], Store]) -> None:
+    """Also one that came from elsewhere in mid-conversation: no word of it is left."""
+    store = make_store()
+    elsewhere = Session(FLOW)
+    elsewhere.say("canary")
+    came = Session(FLOW, state=elsewhere.state, store=store, session_id="ada")
+    came.say("canary")
+    assert store.delete("ada")
+    assert "canary" not in repr(vars(store))
+    new = Session(FLOW, store=store, session_id="ada")
+    new.say("hello")
+    assert store.load("ada") == new.state
+
+
 def test_a_turn_taken_back_is_overwritten_by_the_next(make_store: Callable[[], Store]) -> None:
     """After going back the store holds the history of the new turn, not of both."""
     store = make_store()

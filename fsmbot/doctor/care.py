@@ -25,7 +25,8 @@ def with_care(
     Raises Garbled when the model no longer gives text.
     """
     about_the_bot, known = asks_about_the_bot(question), named(question)
-    ours = [notice[a:b].strip() for a, b in pairwise([0, *sentence_ends(notice + " ")])]
+    parts = (notice[a:b].strip() for a, b in pairwise([0, *sentence_ends(notice + " ")]))
+    ours = [part for part in parts if part]  # nothing, between two lines, would be found in any sentence
 
     def unwanted(sentence: str) -> bool:
         return (

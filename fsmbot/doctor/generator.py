@@ -107,8 +107,8 @@ class LocalDoctor:
 
         Closing the iterator or Ctrl-C ends the computation at once, also while the model loads
         (loading itself goes on in the background). One answer is computed at a time. An answer
-        that reaches `max_new_tokens` ends with its last whole sentence. Raises DoctorError or
-        MissingExtra; the reason is logged once.
+        that reaches `max_new_tokens` ends with its last whole sentence. Raises DoctorError, also where
+        a package is missing; the reason is logged once.
         """
         loaded = self._wait()
         busy = self._enter()

@@ -54,8 +54,9 @@ def hub_folder(base: str, revision: str) -> Path:
 
 
 def check_sums(folder: Path) -> None:
-    """Hold every file of a snapshot against the sum that the hub stated; raises DoctorError."""
-    for path in sorted(folder.iterdir()):
+    """Hold every file of a snapshot, also in folders in it, against the sum that the hub stated; raises
+    DoctorError."""
+    for path in sorted(folder.rglob("*")):
         if path.is_dir():
             continue
         stated = path.resolve().name

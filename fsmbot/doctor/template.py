@@ -2,13 +2,15 @@
 
 transformers runs them in Jinja's sandbox, where they reach nothing of the system, but a loop in a loop
 or a text doubled fifty times would still take all time and memory there is. So time and memory are
-bounded while one runs, and operations that could take long in one go are refused beforehand.
+bounded while one runs, and operations that could take long in one go are refused beforehand: all that
+are known but one, the comparison of lists that hold the same list again and again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +31,11 @@ SECONDS = 1.0
 ROOM = 128 << 20
 """Bytes of memory that a template may take."""
 
-_SLOW = frozenset({"striptags", "urlize", "wordwrap"})
-"""Filters that search a long text again and again."""
+_SLOW = frozenset({"striptags", "urlize", "wordwrap", "round"})
+"""Filters that search a long text again and again, or raise ten to a power."""
+
+_LIMITED = threading.Lock()
+"""Held while the process is limited: of two at once, the second would keep the first one's limit for ever."""
 
 Tokenizer = Any  # transformers.PreTrainedTokenizerBase
 
@@ -56,15 +61,25 @@ def _check_operations(template: str) -> None:
     """Raise ValueError for powers and slow filters: a single one cannot be stopped from outside."""
     import jinja2
 
-    before = ""
-    for _, kind, value in jinja2.Environment().lex(template):
-        if kind == "whitespace":
-            continue
+    words = [(kind, value) for _, kind, value in jinja2.Environment().lex(template) if kind != "whitespace"]
+    values = ["", *(value for _, value in words), "", "", ""]
+    for place, (kind, value) in enumerate(words):
         if value == "**" and kind == "operator":
             raise ValueError("it raises numbers to a power")
-        if kind == "name" and before in ("|", "filter") and value in _SLOW:
-            raise ValueError(f"it uses the filter {value!r}")
-        before = value
+        before, after = values[place], values[place + 2 : place + 5]
+        if kind == "name" and before in ("|", "filter") and _may_be_slow(value, after):
+            raise ValueError(f"it uses the filter {value!r}, which may take long")
+
+
+def _may_be_slow(name: str, after: list[str]) -> bool:
+    """Say whether a filter may compute for long at once; after: the three words that follow its name."""
+    if name == "int":
+        return after[0] == "("  # in another base than ten, numbers of any length are read
+    if name == "map" and after != ["(", "attribute", "="]:  # it calls the filter that a text names
+        quote, named = after[1][:1], after[1][1:-1]
+        plain = quote in ("'", '"') and named.isidentifier() and after[2] in (",", ")")
+        return not plain or named in {*_SLOW, "int", "map"}
+    return name in _SLOW
 
 
 def render(tokenizer: Tokenizer, template: str, messages: list[dict[str, str]], *, prompting: bool) -> str:
@@ -114,18 +129,27 @@ def _within(seconds: float, room: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _memory(room: int) -> Iterator[None]:
     """Bound the process's address space for a while, where the system can."""
+    with _LIMITED:
+        taken = _address_space()
+        if taken is None:
+            yield
+            return
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limits = [limit for limit in (soft, taken + room) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int | None:
+    """Return the bytes of address space that the process takes; None where the system does not tell."""
     try:
         import resource
 
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = pages * resource.getpagesize() + room
-    limits = [limit for limit in (soft, wanted) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        return None

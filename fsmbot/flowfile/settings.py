@@ -14,8 +14,6 @@ from fsmbot.flowfile.expected import expected, fields_of, mend, options, shown
 from fsmbot.flowfile.yamltree import Tree
 from fsmbot.nearby import nearest, suggest
 
-__all__ = ["convert_settings", "describe", "misfits", "settle_keys", "suggest", "unknown_key"]
-
 Note = Callable[[Tree, str], None]
 """Takes the place of a mistake, and what it is."""
 

@@ -35,7 +35,10 @@ _QUOTES = ("'", '"')
 
 
 class Tree(msgspec.Struct):
-    """One value with its place: a scalar, a list of trees, or a dict of key -> (key tree, tree)."""
+    """One value with its place: a scalar, a list of trees, or a dict of trees by key.
+
+    keys: of a dict, the keys with their places.
+    """
 
     line: int
     column: int
@@ -127,7 +130,7 @@ def read_tree(
 
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise _Refused(Problem(1, 1, f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read"))
+        raise _Refused(Problem(1, 1, f"the file has more than {MAX_BYTES:,} bytes, and no more are read"))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -78,7 +78,12 @@ def ask_doctor(
     if found is not None:
         turn.notes["emergency"] = found.category
         yield found.reply
-        return
+    else:
+        yield from _answer(turn, doctor, asked, max_new_tokens, patience)
+
+
+def _answer(turn: Turn, doctor: Doctor, asked: str, max_new_tokens: int, patience: float) -> Iterator[str]:
+    """Yield what may be shown of the model's answer, and the notice or apology that ends it."""
     from fsmbot.doctor.care import with_care  # 20 ms that `check` need not spend
     from fsmbot.doctor.claims import asks_about_the_bot
 
@@ -95,9 +100,7 @@ def ask_doctor(
             yield f"\n\n{DISCLAIMER}"
         raise
     except Exception as error:  # whatever a model does, the user gets an answer
-        if not (isinstance(error, ResourceError) and error.logged):
-            told = kind(error)
-            log.error("the model failed: %s", type(error).__name__ if asked in told else told)
+        _log(error, asked)
         turn.notes["failed"] = first_line(error)
         yield f"\n\n{CUT_OFF}" if readable else APOLOGY
         return
@@ -109,6 +112,13 @@ def ask_doctor(
         turn.notes["failed"] = "the model gave no readable answer"
         log.warning("the model gave no readable answer")
         yield APOLOGY
+
+
+def _log(error: Exception, asked: str) -> None:
+    """Log what a model failed of, once, and without the question, which an error may quote."""
+    if not (isinstance(error, ResourceError) and error.logged):
+        told = kind(error)
+        log.error("the model failed: %s", type(error).__name__ if asked in told else told)
 
 
 def _patiently(

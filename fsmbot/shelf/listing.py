@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fsmbot.errors import StoreError
 from fsmbot.nearby import suggest
-from fsmbot.stores.rows import Summary, state_of
+from fsmbot.stores.rows import Summary
 from fsmbot.stores.sqlite import SQLiteStore
 from fsmbot.text import safe_line
 
@@ -35,7 +35,7 @@ def listed(path: Path) -> str:
 
 
 def _row(summary: Summary) -> tuple[str, ...]:
-    state = state_of(summary.state)
+    state = summary.state
     stands = f"waits at {state.node}" if state.status == "listening" else "ended"
     used = datetime.fromtimestamp(summary.last).strftime("%Y-%m-%d %H:%M")
     return (
@@ -47,6 +47,8 @@ def deleted(path: Path, names: Sequence[str]) -> Iterator[str]:
     """Delete sessions for good, and yield a line for each; raises StoreError, before anything is
     deleted where one is unknown."""
     with closing(opened(path)) as store:
+        if not set(names).issubset(store.names()):
+            store.scrub()  # one may be deleted already, by a command that had to leave words behind
         for name in names:
             known(store, path, name)
         for name in dict.fromkeys(names):

@@ -18,8 +18,7 @@ one of a file ends all the locks that the process has on it."""
 
 _LOCK = threading.Lock()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_HELD.clear)  # a child inherits no locks
+os.register_at_fork(after_in_child=_HELD.clear)  # a child inherits no locks
 
 
 class Presence:
@@ -46,8 +45,26 @@ class Presence:
 
     def _held(self) -> tuple[int, int]:
         with _LOCK:
-            if self._path not in _HELD:
-                descriptor, place = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), secrets.randbits(40)
-                fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, place)
-                _HELD[self._path] = descriptor, place
-            return _HELD[self._path]
+            held = _HELD.get(self._path)
+            if held is None or not _is_at(self._path, held[0]):
+                held = _HELD[self._path] = _locked(self._path)
+            return held
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Say whether a file is still the one of that path: with its store it may have been removed."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _locked(path: Path) -> tuple[int, int]:
+    """Return a descriptor of the file and a place in it, which is locked from now on; raises OSError."""
+    descriptor, place = os.open(path, os.O_RDWR | os.O_CREAT, 0o600), secrets.randbits(40)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, place)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor, place

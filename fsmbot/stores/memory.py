@@ -17,12 +17,13 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._turns: dict[str, dict[int, tuple[State, int]]] = {}  # without history; its length then
-        self._history: dict[tuple[str, int], tuple[Message, ...]] = {}  # by session and opening
+        self._history: dict[str, dict[int, tuple[Message, ...]]] = {}  # by session and opening
         self._lock = threading.Lock()
 
     def begin(self, session_id: str, turn: int, text: str) -> None:
         """Note nothing, as what is in memory does not outlive its process; raises ConflictError."""
-        last = next(reversed(self._turns.get(session_id, {})), turn - 1)
+        with self._lock:
+            last = next(reversed(self._turns.get(session_id, {})), turn - 1)
         if last != turn - 1:
             raise conflict(session_id, last, turn - 1)
 
@@ -44,7 +45,7 @@ class MemoryStore:
             if self._state(session_id, last) != before or (before is not None and state.turn <= before.turn):
                 raise conflict(session_id, last, None if before is None else before.turn)
             self._turns.setdefault(session_id, turns)[state.turn] = bare, len(state.history)
-            self._history[session_id, state.opening] = state.history
+            self._history.setdefault(session_id, {})[state.opening] = state.history
 
     def load(self, session_id: str) -> State | None:
         """Return the last committed state."""
@@ -58,19 +59,19 @@ class MemoryStore:
 
     def rewind(self, session_id: str, turn: int) -> State | None:
         """Forget what came after a turn, and return the state then; -1 forgets all."""
+        if turn < 0:
+            self.delete(session_id)
+            return None
         with self._lock:
             state = self._state(session_id, turn)
-            if state is None and turn >= 0:
+            if state is None:
                 return None
-            turns = self._turns.get(session_id, {})
-            while turns and (last := next(reversed(turns))) > turn:
+            turns, history = self._turns[session_id], self._history[session_id]
+            while (last := next(reversed(turns))) > turn:
                 opening = turns.pop(last)[0].opening
                 if opening == last:
-                    del self._history[session_id, opening]
-            if state is None:
-                self._turns.pop(session_id, None)
-            else:
-                self._history[session_id, state.opening] = state.history
+                    del history[opening]
+            history[state.opening] = state.history
             return state
 
     def _state(self, session_id: str, turn: int | None) -> State | None:
@@ -78,7 +79,7 @@ class MemoryStore:
         if turn is None or turn not in turns:
             return None
         bare, length = turns[turn]
-        return msgspec.structs.replace(bare, history=self._history[session_id, bare.opening][:length])
+        return msgspec.structs.replace(bare, history=self._history[session_id][bare.opening][:length])
 
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""
@@ -87,6 +88,6 @@ class MemoryStore:
 
     def delete(self, session_id: str) -> bool:
         """Forget a session."""
-        known = session_id in self.names()
-        self.rewind(session_id, -1)
-        return known
+        with self._lock:
+            self._history.pop(session_id, None)
+            return self._turns.pop(session_id, None) is not None

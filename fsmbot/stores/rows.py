@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -12,6 +13,10 @@ from fsmbot.turn import Message, State
 
 Row = tuple[str, int, int, float, str, str, str]
 """Session, turn, opening, time, state without its history, messages that the turn added, events."""
+
+
+Time = Annotated[float, msgspec.Meta(ge=0, le=250e9)]
+"""Seconds since 1970, up to the year 9892: the calendar ends in 9999."""
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
@@ -26,17 +31,21 @@ class StoredTurn(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, at: float, state: str, messages: str, events: str) -> StoredTurn:
-        """Read columns; the user's message, where there is one, comes before the bot's."""
+        """Read columns; the user's message, where there is one, comes before the bot's.
+
+        Raises msgspec.MsgspecError for damaged ones.
+        """
         after, said = decoded(state, messages)
         user = said[0].text if said and said[0].role == "user" else None
-        return cls(user, said, msgspec.json.decode(events, type=list[Event]), after, at)
+        events_then = msgspec.json.decode(events, type=list[Event])
+        return cls(user, said, events_then, after, msgspec.convert(at, Time))
 
 
 class Summary(msgspec.Struct, frozen=True):
     """What there is of one session.
 
-    first, last: when turns were committed, in seconds since 1970. state: the last one in JSON, without
-    its history.
+    first, last: when turns were committed, in seconds since 1970. state: the last one, without its
+    history.
     """
 
     name: str
@@ -44,7 +53,15 @@ class Summary(msgspec.Struct, frozen=True):
     turns: int
     first: float
     last: float
-    state: str
+    state: State
+
+    @classmethod
+    def read(
+        cls, name: str, conversations: int, turns: int, first: float, last: float, state: str
+    ) -> Summary:
+        """Read columns; raises msgspec.MsgspecError for damaged ones."""
+        times = msgspec.convert((first, last), tuple[Time, Time])
+        return cls(name, conversations, turns, *times, State.from_json(state))
 
 
 def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) -> Row:
@@ -63,9 +80,4 @@ def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) 
 
 def decoded(state: str, messages: str) -> tuple[State, list[Message]]:
     """Read the state and the messages of a row; raises msgspec.MsgspecError."""
-    return state_of(state), msgspec.json.decode(messages, type=list[Message])
-
-
-def state_of(column: str) -> State:
-    """Read a state without its history; raises msgspec.MsgspecError."""
-    return State.from_json(column)
+    return State.from_json(state), msgspec.json.decode(messages, type=list[Message])

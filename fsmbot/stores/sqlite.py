@@ -15,7 +15,7 @@ from fsmbot.errors import StoreError
 from fsmbot.events import Event
 from fsmbot.stores.alive import Presence
 from fsmbot.stores.file import open_file, reason
-from fsmbot.stores.rows import StoredTurn, Summary, decoded, encoded, state_of
+from fsmbot.stores.rows import StoredTurn, Summary, decoded, encoded
 from fsmbot.stores.store import conflict
 from fsmbot.turn import Message, State
 
@@ -138,7 +138,7 @@ class SQLiteStore:
         last = self._row(session_id, turn)
         if last is None:
             return None
-        number, state = last[0], state_of(last[1])
+        number, state = last[0], State.from_json(last[1])
         rows = self._db.execute(
             "SELECT messages FROM turns WHERE session = ? AND turn BETWEEN ? AND ? ORDER BY turn",
             (session_id, state.opening, number),
@@ -156,14 +156,15 @@ class SQLiteStore:
             return [StoredTurn.read(*row) for row in rows]
 
     def summaries(self) -> list[Summary]:
-        """Return what there is of each session, the last used one first."""
+        """Return what there is of each session, the last used one first; raises StoreError for a damaged
+        file."""
         with self._lock, self._explained("be read"):
             rows = self._db.execute(
                 "SELECT session, COUNT(DISTINCT opening), COUNT(*), MIN(at), MAX(at),"
                 " (SELECT state FROM turns WHERE session = t.session ORDER BY turn DESC LIMIT 1)"
                 " FROM turns t GROUP BY session ORDER BY MAX(at) DESC"
             ).fetchall()
-            return [Summary(*row) for row in rows]
+            return [Summary.read(*row) for row in rows]
 
     def names(self) -> list[str]:
         """Return the known sessions, sorted."""
@@ -175,20 +176,27 @@ class SQLiteStore:
         """Forget a session for good: none of its words is left in the file or beside it.
 
         Raises StoreError where another program that is reading keeps them in the log; they go when
-        the session is deleted again after that.
+        the session is deleted again after that, or the file is scrubbed.
         """
+        with self._lock, self._explained("be written"), self._transaction():
+            self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
+            gone = self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount
+        try:
+            self.scrub()
+        except StoreError as error:
+            raise StoreError(f"session '{session_id}' is deleted, but {error}") from error
+        return gone > 0
+
+    def scrub(self) -> None:
+        """Take what is left of deleted sessions out of the file and its log; raises StoreError."""
         with self._lock, self._explained("be written"):
-            with self._transaction():
-                self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
-                gone = self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount
             self._db.execute("VACUUM")
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreError(
-                f"session '{session_id}' is deleted from {self._path}, but another program is using the "
-                "file, so words of it are still in its log; delete it again once that program is done"
+                f"another program is using {self._path}, so words of deleted sessions may still be in its "
+                "log; delete again once that program is done"
             )
-        return gone > 0
 
     def close(self) -> None:
         """Close the file."""

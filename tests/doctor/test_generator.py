@@ -277,6 +277,13 @@ def test_honest_sentences_are_kept(sentence: str) -> None:
     assert "".join(with_care(text)) == text
 
 
+def test_only_the_sentences_of_the_notice_are_left_out() -> None:
+    """The model need not say what is added anyhow; that it has several paragraphs changes nothing."""
+    notice = "I am an AI.\n\nPlease see somebody."
+    shown = "".join(with_care(["Rest well. Please see somebody. Drink water."], notice=notice))
+    assert shown == "Rest well. Drink water."
+
+
 def test_words_are_shown_before_their_sentence_ends() -> None:
     """Only a sentence that could become a claim is held back."""
     pieces = with_care(iter(["Water ", "helps ", "a lot", " against", " it."]))

@@ -21,122 +21,22 @@ IGNORABLE = [
 ]
 """What Unicode lists as Default_Ignorable_Code_Point beside the format characters: drawn as nothing."""
 
-SPEAKING = [
-    *[
-        "]0;title",
-        "]2;title",
-        "]52;c;ZXZpbA==",
-        "]8;;mailto:a@example.org",
-        "]1337;File=:AAAA",
-        "]9;note",
-        "]10;?",
-        "]11;?",
-    ],
-    *["]4;1;?", "]777;notify;a;b", "]133;A", "]7;file:passwd", "]50;SetProfile=x", "P+q544e", "P1000p"],
-    *["Pq#0;2;0;0;0", "P$q", "Xsos", "^pm", "_apc", "_Gf=24,s=1,v=1;AAAA"],
-]
+_SPEAKING = """
+    ]0;title ]2;title ]52;c;ZXZpbA== ]8;;mailto:a@example.org ]1337;File=:AAAA ]9;note ]10;? ]11;?
+    ]4;1;? ]777;notify;a;b ]133;A ]7;file:passwd ]50;SetProfile=x P+q544e P1000p Pq#0;2;0;0;0 P$q
+    Xsos ^pm _apc _Gf=24,s=1,v=1;AAAA
+"""
+SPEAKING = _SPEAKING.split()
 """Control strings without their introducer and their end: titles, clipboard, links, questions, pictures."""
 
-MOVING = [
-    *[
-        "[2J",
-        "[3J",
-        "[H",
-        "[1;1H",
-        "[999;999H",
-        "[A",
-        "[99D",
-        "[K",
-        "[1K",
-        "[2K",
-        "[s",
-        "[u",
-        "[6n",
-        "[5n",
-        "[c",
-        "[>c",
-        "[0c",
-        "[f",
-        "[e",
-        "[d",
-        "[`",
-        "[b",
-        "[9b",
-        "[;H",
-    ],
-    *[
-        "[?1049h",
-        "[?1049l",
-        "[?47h",
-        "[?25l",
-        "[?1000h",
-        "[?1003h",
-        "[?2004h",
-        "[?2004l",
-        "[?5h",
-        "[?69h",
-        "[4h",
-        "[20h",
-        "[1;5r",
-        "[r",
-        "[!p",
-    ],
-    *[
-        "[31m",
-        "[8m",
-        "[7m",
-        "[38;5;1m",
-        "[48;2;1;2;3m",
-        "[0m",
-        "[4:3m",
-        "[21t",
-        "[18t",
-        "[8;1;1t",
-        "[3;0;0t",
-        "[200~",
-        "[@",
-        "[9P",
-        "[9L",
-        "[9M",
-    ],
-    *[
-        "[9X",
-        "[99S",
-        "[99T",
-        "[g",
-        "[3g",
-        "[0i",
-        "[5i",
-        "[1;2'z",
-        "[#p",
-        "c",
-        "7",
-        "8",
-        "D",
-        "E",
-        "M",
-        "H",
-        "N",
-        "O",
-        "Z",
-        "=",
-        ">",
-        "#8",
-        "(0",
-        "(B",
-        ")0",
-        "%G",
-        "%@",
-        "n",
-        "o",
-        "~",
-        "|",
-        "}",
-        "V",
-        "W",
-    ],
-    *("[2 q", " F", "\\", "[", "]", "P"),
-]
+_MOVING = r"""
+    [2J [3J [H [1;1H [999;999H [A [99D [K [1K [2K [s [u [6n [5n [c [>c [0c [f [e [d [` [b [9b [;H
+    [?1049h [?1049l [?47h [?25l [?1000h [?1003h [?2004h [?2004l [?5h [?69h [4h [20h [1;5r [r [!p
+    [31m [8m [7m [38;5;1m [48;2;1;2;3m [0m [4:3m [21t [18t [8;1;1t [3;0;0t [200~ [@ [9P [9L [9M [9X
+    [99S [99T [g [3g [0i [5i [1;2'z [#p c 7 8 D E M H N O Z = > #8 (0 (B )0 %G %@ n o ~ | } V W \ [
+    ] P
+"""
+MOVING = [*_MOVING.split(), "[2 q", " F"]
 """Escape sequences without their introducer: what moves, clears, colours, asks, resizes, prints, resets."""
 
 TRICKS = [

@@ -51,7 +51,8 @@ CAN = (
 LIVING = (
     r"(?:all|humans?|bod(?:y|ies)|skin|bones|brains?|cells?|blood|hearts?|lungs|eyes|immune|dna|genes|environment"
     r"|health|conversation|god|live|breathe|eat|age|know|do not|don't|feel|sleep|drink|call|want him"
-    r"|are (?:all|also different)|need (?:in|to (?:drink|eat|sleep|know|be))|can (?:only|see|say)|should add)"
+    r"|may be experiencing|are (?:all|also different)"
+    r"|need (?:in|to (?:drink|eat|sleep|know|be))|can (?:only|see|say)|should add)"
 )
 HARMLESS = re.compile(
     "|".join(

@@ -18,7 +18,7 @@ import pytest
 
 from fsmbot.doctor import weights
 from fsmbot.doctor.artefact import SHIPPED
-from fsmbot.doctor.hub import sha256
+from fsmbot.doctor.hub import check_sums, sha256
 from fsmbot.errors import DoctorError
 from fsmbot.handlers.medical import SHIPPED as VECTORS
 
@@ -143,6 +143,19 @@ def test_a_file_of_the_hub_that_was_altered_is_refused(
     link.write_bytes(FILES["config.json"])
     assert "cannot be checked" in fetch("good/model", offline=True)["good/model"][0]
     reached(f"{len(first)} of {len(first)} altered on the way and {later} of {later} in the cache refused")
+
+
+def test_a_file_in_a_folder_of_a_model_is_checked_too(tmp_path: Path) -> None:
+    """transformers reads further chat templates from one."""
+    blob = tmp_path / git_sha1(b"good")
+    blob.write_bytes(b"evil")
+    inner = tmp_path / "snapshot" / "additional_chat_templates"
+    inner.mkdir(parents=True)
+    (inner / "tool.jinja").symlink_to(blob)
+    with pytest.raises(DoctorError, match=r"tool\.jinja is not the file that the hub has"):
+        check_sums(tmp_path / "snapshot")
+    blob.write_bytes(b"good")
+    check_sums(tmp_path / "snapshot")
 
 
 @pytest.fixture

@@ -95,5 +95,5 @@ def test_every_node_that_waits_under_every_renaming(tmp_path: Path, reached: Cal
                     assert f"waits at node '{waiting}', which is no longer a listening node" in told
                     assert told.endswith("or begin anew (/reset)\n")
                     named += 1
-    reached(f"{resumed + named:,} of {resumed + named:,}: {resumed:,} resumed and told, {named:,} named")
     assert named > 10
+    reached(f"{resumed + named:,} of {resumed + named:,}: {resumed:,} resumed and told, {named:,} named")

@@ -308,6 +308,10 @@ TEMPLATES = {
     "an indent of gigabytes": "{{ messages|tojson(indent=10000000000) }}",
     "a power": "{% set x = 10**100000000 %}",
     "a power by two signs": "{% set x = 10 ** 100000000 %}",
+    "a power by rounding": "{% set n = namespace(x=5) %}{% set x = n.x|round(20000000, 'ceil') %}",
+    "a number in base 16": (
+        "{% set n = namespace(x='f') %}{% set x = (n.x * 12000000)|int(0, 16) %}{{ x * x > 1 }}"
+    ),
     "a slow filter": "{{ ('<' * 1000000)|striptags }}",
     "a slow block": "{% filter striptags %}<<<{% endfilter %}",
     "endless words": "{{ lipsum(n=10000000) }}",

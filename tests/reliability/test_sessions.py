@@ -142,6 +142,20 @@ def test_a_message_that_is_being_answered_elsewhere_is_not_interrupted(tmp_path:
         asker.kill()
 
 
+def test_a_living_program_is_known_beside_a_store_that_was_made_anew(tmp_path: Path) -> None:
+    """Somebody removes all files of a store while a program runs that uses it, and it makes them again."""
+    db = tmp_path / "s.db"
+    for _ in range(2):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        store = SQLiteStore(db)
+        Session.resume(parse_flow(FLOW), store, "ada").say("hello")
+        store.begin("ada", 2, "how are you?")
+    look = f"from fsmbot.stores import SQLiteStore; print(SQLiteStore({str(db)!r}).interrupted('ada'))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
+
+
 SHARER = f"""
 import sys, threading
 from fsmbot.errors import ConflictError

@@ -132,16 +132,23 @@ def test_nothing_is_left_of_many_deleted_sessions(store: SQLiteStore, reached: C
     reached("50 sessions deleted among 102: 0 of their words left in 4 files")
 
 
-def test_while_another_program_reads_the_rest_is_told(store: SQLiteStore) -> None:
-    """The session is gone, and the user learns that words are still in the log, and how they go."""
+def test_while_another_program_reads_the_rest_is_told(
+    store: SQLiteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The session is gone, and the user learns that words are still in the log, and how they go: by the
+    same command again, though that program still has the file open."""
+    Session.resume(FLOW, store, "ada").say("canary")
     reader = sqlite3.connect("s.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM turns").fetchall()
     impatient = SQLiteStore("s.db", patience=0.1)
-    with pytest.raises(StoreError, match=r"is deleted from s\.db, but another program is using"):
+    with pytest.raises(StoreError, match=r"'ada' is deleted, but another program is using s\.db"):
         impatient.delete("ada")
     assert impatient.names() == ["bob"]
+    assert any(b"canary" in path.read_bytes() for path in Path().glob("s.db*"))
     reader.execute("COMMIT")
+    assert sessions(capsys, "delete", "ada", "--store", "s.db")[0] == 2
+    assert [path for path in Path().glob("s.db*") if b"canary" in path.read_bytes()] == []
     assert not impatient.delete("ada")
 
 
@@ -163,6 +170,18 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"other\.db is a database of another program"):
         SQLiteStore("other.db")
     assert (Path("other.db").read_bytes(), Path("other.db").stat().st_mode & 0o777) == (before, 0o644)
+
+
+@pytest.mark.parametrize("damage", ["state = '{'", "at = 'noon'", "at = 1e18"])
+@pytest.mark.parametrize("command", [["list"], ["export", "ada", "--json"]])
+def test_a_damaged_row_is_told(
+    store: SQLiteStore, capsys: pytest.CaptureFixture[str], damage: str, command: list[str]
+) -> None:
+    """A store that something else wrote into gives an error in words, and no traceback."""
+    store._db.execute(f"UPDATE turns SET {damage}")
+    code, out, err = sessions(capsys, *command, "--store", "s.db")
+    assert (code, out) == (2, "")
+    assert err.startswith("the session store s.db cannot be read: ")
 
 
 def test_a_store_of_a_later_version_is_refused(store: SQLiteStore) -> None:
