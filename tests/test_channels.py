@@ -207,6 +207,16 @@ def test_a_narrow_encoding_gets_replacements(doctor_flow: Flow) -> None:
     assert raw.getvalue() == b"? ?\n"
 
 
+def test_json_lines_are_utf_8_everywhere(doctor_flow: Flow) -> None:
+    """No letter is lost where the locale has none for it: JSON is read by programs."""
+    flow = parse_flow("{start: a, nodes: {a: {handler: say, text: 'é 🙂', next: end}}}",
+                      registry=doctor_flow.registry)  # fmt: skip
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii")
+    assert run_json(flow, io.BytesIO(b""), out) == 0
+    assert json.loads(raw.getvalue().splitlines()[1])["text"] == "é 🙂"
+
+
 class Broken(io.StringIO):
     """An output whose reader has gone away, or a user who pressed Ctrl-C."""
 
