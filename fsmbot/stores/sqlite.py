@@ -174,21 +174,30 @@ class SQLiteStore:
     def delete(self, session_id: str) -> bool:
         """Forget a session for good: none of its words is left in the file or beside it.
 
-        Raises StoreError where another program that is reading keeps them in the log; they go when
-        the session is deleted again after that.
+        Raises StoreError where they cannot be wiped: another program is reading, or the disk is full.
+        After that they go when the session is deleted again, or when the last who has the file open
+        closes it.
         """
         with self._lock, self._explained("be written"):
             with self._transaction():
                 self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
                 gone = self._db.execute("DELETE FROM turns WHERE session = ?", (session_id,)).rowcount
-            self._db.execute("VACUUM")
-            (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+            left = self._wipe()
+        if left:
             raise StoreError(
-                f"session '{session_id}' is deleted from {self._path}, but another program is using the "
-                "file, so words of it are still in its log; delete it again once that program is done"
+                f"session '{session_id}' is deleted from {self._path}, but {left}, so words of it are still "
+                "in its log; once that is mended, `fsmbot sessions` wipes them"
             )
         return gone > 0
+
+    def _wipe(self) -> str:
+        """Leave nothing of what was deleted; return why some of it is left, if it is."""
+        try:
+            self._db.execute("VACUUM")
+            (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            return reason(error)
+        return "another program is using the file" if busy else ""
 
     def close(self) -> None:
         """Close the file."""
