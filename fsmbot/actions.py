@@ -112,7 +112,13 @@ def _stored(options: argparse.Namespace) -> tuple[SQLiteStore | None, str]:
 
     path = _store_file(options)
     if path.parent == state_folder():
-        make_private_folder(path.parent)
+        try:
+            make_private_folder(path.parent)
+        except OSError as error:
+            raise FsmbotError(
+                f"the folder of sessions {path.parent} cannot be made: {error.strerror or error}; "
+                "name a file for them with --store FILE"
+            ) from error
     return SQLiteStore(path), name
 
 

@@ -9,6 +9,7 @@ a wrong command line or file, 130 after Ctrl-C, 141 when the reader of the outpu
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -27,8 +28,11 @@ COMPUTING = ("load-doctor", "fsmbot node")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        return WRONG  # a stream is closed: there is nobody to talk with, and no way to say so
+    if sys.stdout is None or sys.stderr is None:  # and if it is stderr, there is no way to say so
+        print("fsmbot: standard output is closed, so nothing can be shown", file=sys.stderr)
+        return WRONG
+    if sys.stdin is None:  # closed; most commands read none of it, and a talk ends at once
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     options = make_parser().parse_args(arguments)
     try:
         code: int = options.run(options)

@@ -148,20 +148,21 @@ class Chat:
         before = Moment(text, state, self.past, last, self._turns, self._past_turns)
         command = self.session.flow.spoken(text)
         seen: list[tuple[Event, float]] = []
-        error = ""
+        error, overtaken = "", False
         try:
             restarts = command is not None and command.name == RESTART
             yield from _recorded(self.restart() if restarts else self.session.send(text), seen)
         except FsmbotError as raised:
-            error = str(raised)
-            if isinstance(raised, ConflictError):
+            error, overtaken = str(raised), isinstance(raised, ConflictError)
+            if overtaken:
                 self._moments.clear()
                 self.session, self._turns = self._rejoined(self.session.id), ()
             raise
         finally:
             events, seconds = zip(*seen, strict=True) if seen else ((), ())
             self._keep(before, command, events)
-            self.last = Exchange(text, events, seconds, error, self.session.state is not before.state)
+            kept = self.session.state is not before.state and not overtaken
+            self.last = Exchange(text, events, seconds, error, kept)
 
     def _keep(self, before: Moment, command: SpokenCommand | None, events: tuple[Event, ...]) -> None:
         """Keep what undo returns to, and the turn, where a message moved the conversation."""

@@ -73,6 +73,11 @@ class Ended(msgspec.Struct, frozen=True, gc=False, tag="ended", tag_field="event
 Event = Entered | Said | Routed | Failed | Commanded | Interrupted | Listening | Ended
 
 
+def was_stopped(event: Event) -> bool:
+    """Return whether Ctrl-C stopped the node while it spoke."""
+    return isinstance(event, Routed) and event.stopped
+
+
 def to_json(event: Event) -> str:
     """Return the event as one line of JSON: `{"event":"said","node":…,"text":…}`."""
     return msgspec.json.encode(event, enc_hook=str).decode()

@@ -28,7 +28,7 @@ except ModuleNotFoundError as missing:
 
 from fsmbot import commands, explain, logs
 from fsmbot.conversation import Chat
-from fsmbot.errors import FsmbotError, StateError
+from fsmbot.errors import ConflictError, FsmbotError, StateError
 from fsmbot.events import Entered, Event
 from fsmbot.flow import Flow
 from fsmbot.foresight import Foresight
@@ -187,6 +187,8 @@ class Repl:
             self._screen.note("(stopped)")
         except FsmbotError as error:
             self._screen.problem(str(error) if isinstance(error, StateError) else f"error: {error}")
+            if isinstance(error, ConflictError):  # the chat has taken up what stands in the store
+                self._take_up()
         finally:
             self._playing = False
             self._screen.end()

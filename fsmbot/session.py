@@ -317,8 +317,9 @@ class Session:
 
 
 def _last_said(state: State, most: int | None) -> list[str]:
-    """Return the last messages of the bot that the user has not answered, the oldest first."""
-    said = itertools.takewhile(lambda message: message.role == "bot", reversed(state.history))
+    """Return what the bot said last, the oldest first; a message that got no answer comes after it."""
+    before = itertools.dropwhile(lambda message: message.role == "user", reversed(state.history))
+    said = itertools.takewhile(lambda message: message.role == "bot", before)
     return [message.text for message in reversed(list(itertools.islice(said, most)))]
 
 

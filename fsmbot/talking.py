@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from fsmbot.errors import ConflictError, FsmbotError, StateError
-from fsmbot.events import Event
+from fsmbot.events import Event, was_stopped
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
 from fsmbot.session import Session
@@ -91,10 +91,15 @@ class Talk:
         self.whole = False
 
     def _play(self, turn: Callable[[], Iterator[Event]]) -> None:
-        """Show one turn; one that failed leaves the conversation where it was."""
+        """Show one turn; one that failed leaves the conversation where it was.
+
+        Ctrl-C stops the node that speaks; once the turn has come to rest it ends the program, too.
+        """
+        stopped = False
         try:
             for event in turn():
                 self.writer.show(event)
+                stopped = stopped or was_stopped(event)
         except ConflictError as error:
             self.writer.refuse(str(error))
             self.session = self._taken_up()
@@ -103,3 +108,5 @@ class Talk:
         except FsmbotError as error:
             self.writer.fail(error)
             self.whole = False
+        if stopped:
+            raise KeyboardInterrupt

@@ -64,7 +64,10 @@ def escaped(text: str, keep: str = "") -> str:
 
 
 def fence_streams(*names: str, keep: str = "\n\t") -> None:
-    """Let everything that this program writes to the streams of `sys` named here be safe text."""
+    """Let everything that this program writes to the streams of `sys` named here be safe text.
+
+    What the encoding of a terminal or a log has no character for becomes a question mark, or an escape.
+    """
     for name in names:
         setattr(sys, name, fenced(getattr(sys, name), keep=keep))
 
@@ -79,7 +82,7 @@ class _Fenced(io.TextIOWrapper):
         super().__init__(
             stream.buffer,
             stream.encoding,
-            stream.errors,
+            "replace" if stream.errors in ("strict", "surrogateescape") else stream.errors,
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )

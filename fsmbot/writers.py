@@ -74,10 +74,10 @@ class PlainWriter:
 
 
 class JsonWriter:
-    """Writes each event as a line of JSON."""
+    """Writes each event as a line of JSON, in UTF-8 wherever the program runs (RFC 8259, section 8.1)."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out = _replacing(out)
+        self._out = _replacing(out, encoding="utf-8")
 
     def show(self, event: Event) -> None:
         """Write the event."""
@@ -104,9 +104,9 @@ class JsonWriter:
         self._out.flush()
 
 
-def _replacing(stream: TextIO) -> TextIO:
-    """Let a stream of a narrow encoding replace characters instead of failing."""
+def _replacing(stream: TextIO, encoding: str | None = None) -> TextIO:
+    """Let a stream of a narrow encoding, or one of another, replace characters instead of failing."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="replace")
+        reconfigure(encoding=encoding, errors="replace")
     return stream

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 
@@ -18,6 +20,7 @@ from fsmbot.flow import Flow
 from fsmbot.loader import parse_flow
 from fsmbot.session import MAX_MESSAGE
 from fsmbot.text import safe
+from fsmbot.turn import Turn
 
 PROMPT = "What would you like to ask?\n"
 GREETING = (
@@ -140,6 +143,20 @@ def test_a_failing_handler_does_not_end_the_talk(doctor_flow: Flow) -> None:
     assert err.endswith(": ValueError (conftest.py:71)\n")  # what it says may quote a message
 
 
+def test_ctrl_c_in_an_answer_ends_the_program(doctor_flow: Flow) -> None:
+    """What was said is kept and the turn comes to rest; the lines after it are not answered."""
+
+    @doctor_flow.registry.handler
+    def speak(turn: Turn) -> Iterator[str]:
+        yield f"About {turn.text}: "
+        signal.raise_signal(signal.SIGINT)
+        yield "never said"
+
+    nodes = "{a: {handler: ask_user, prompt: Yes?, next: speak}, speak: {next: a}}"
+    flow = parse_flow(f"{{start: a, nodes: {nodes}}}", registry=doctor_flow.registry)
+    assert plain(flow, b"one\ntwo\n")[:2] == (130, "Yes?\nAbout one: \nYes?\n")
+
+
 def test_a_flow_that_never_listens_says_its_words_and_ends(doctor_flow: Flow) -> None:
     """It is not started again and again."""
     flow = parse_flow("{start: a, nodes: {a: {handler: say, text: hi, next: end}}}",
@@ -205,6 +222,16 @@ def test_a_narrow_encoding_gets_replacements(doctor_flow: Flow) -> None:
     out = io.TextIOWrapper(raw, encoding="ascii")
     assert run_plain(flow, io.BytesIO(b""), out) == 0
     assert raw.getvalue() == b"? ?\n"
+
+
+def test_json_lines_are_utf_8_everywhere(doctor_flow: Flow) -> None:
+    """No letter is lost where the locale has none for it: JSON is read by programs."""
+    flow = parse_flow("{start: a, nodes: {a: {handler: say, text: 'é 🙂', next: end}}}",
+                      registry=doctor_flow.registry)  # fmt: skip
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii")
+    assert run_json(flow, io.BytesIO(b""), out) == 0
+    assert json.loads(raw.getvalue().splitlines()[1])["text"] == "é 🙂"
 
 
 class Broken(io.StringIO):

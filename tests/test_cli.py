@@ -138,6 +138,18 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize(("closed", "code", "told"), [
+    ("<&-", 0, ""),
+    (">&-", 2, "fsmbot: standard output is closed, so nothing can be shown\n"),
+    ("2>&-", 2, ""),
+])  # fmt: skip
+def test_a_closed_stream_is_no_crash(closed: str, code: int, told: str) -> None:
+    """Without an input all goes on, as most commands read none; without an output nothing is done."""
+    command = f'"{sys.executable}" -m fsmbot check {FLOW} {closed}'
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr.decode()) == (code, told)
+
+
 def test_a_greeting_never_loads_torch() -> None:
     """The doctor's libraries are imported for medical questions only."""
     code = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,16 @@ def test_a_flow_that_has_changed_since_is_noted(store: str, capsys: pytest.Captu
     out, err = capsys.readouterr()
     assert err == "note: doctor.yaml is not as it was when this session ran\n"
     assert "tests:" in out
+
+
+def test_a_flow_that_changed_in_between_is_noted(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last conversation ran in the flow as it is, and the others may not be walkable in it."""
+    text = FLOW.read_text().replace("prompt: What", "prompt: Whatever")
+    Path("doctor.yaml").write_text(text)
+    with closing(SQLiteStore(store)) as opened:
+        list(Session.resume(load_flow("doctor.yaml"), opened, "ada").anew().start())
+    assert main(["sessions", "export", "ada", "--store", store, "--as-test", "--flow", "doctor.yaml"]) == 0
+    assert "is not as it was when this session ran" in capsys.readouterr().err
 
 
 def test_without_as_test_it_is_markdown(store: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -576,3 +576,20 @@ def test_a_session_whose_node_is_gone_waits_for_reset(doctor_flow: Flow, tmp_pat
     )
     assert shown.count(gone) == 2
     assert said(shown) == [PROMPT]
+
+
+def test_who_is_overtaken_sees_where_the_session_stands(doctor_flow: Flow, tmp_path: Path) -> None:
+    """The message is refused and can be brought back; then the conversation goes on from there."""
+    store = SQLiteStore(tmp_path / "s.db")
+    first = Session(doctor_flow, store=store, session_id="ada")
+    list(first.start())
+    with create_pipe_input() as keys:
+        late = Talk(doctor_flow, keys, store=store, name="ada")
+        list(first.send("hello"))
+        list(first.anew().start())
+        shown = late.type("a pain", ENTER, "a pain", ENTER)
+    _, told, after = shown.partition("has gone on elsewhere")
+    assert told
+    assert "(session 'ada' goes on after 0 messages)\nbot> What would you like to ask?" in after
+    assert "(your message was taken back; the Up key brings it, to be sent again)" in after
+    assert said(shown) == [PROMPT, PROMPT, "See a doctor.", PROMPT]

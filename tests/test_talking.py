@@ -150,6 +150,8 @@ def test_a_chat_that_is_overtaken_takes_up_what_is_there(store: SQLiteStore) -> 
     Session.resume(FLOW, store, "ada").say("from elsewhere")
     with pytest.raises(ConflictError, match="has gone on elsewhere"):
         said(chat, "one")
+    assert chat.last is not None
+    assert chat.last.taken_back
     assert said(chat, "two") == ["Noted, two.", "Yes?"]
     assert [turn.user for turn in store.turns("ada")] == [None, "from elsewhere", "two"]
 
@@ -187,6 +189,16 @@ def test_the_command_line_keeps_a_session(tmp_path: Path) -> None:
     assert run("sessions", *named, cwd=tmp_path)[1].splitlines()[1].startswith("ada      1 ")
 
 
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the folder, and the way out: another file."""
+    (tmp_path / "flow.yaml").write_text(TEXT)
+    (tmp_path / "state").write_text("a file where the folder should be")
+    code, out, err = run("--flow", "flow.yaml", "--session", "ada", text="one\n", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert f"the folder of sessions {tmp_path / 'state' / 'fsmbot'} cannot be made: " in err
+    assert "name a file for them with --store FILE" in err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -195,7 +207,7 @@ def test_the_command_line_keeps_a_session(tmp_path: Path) -> None:
         (["--session", ""], "a session's name has 1 to 100"),
         (["--session", "a\x1b[31m"], "a session's name has 1 to 100"),
         (["--session", "x" * 101], "a session's name has 1 to 100"),
-        (["--session", "ada", "--store", "no/folder/my.db"], "cannot be opened"),
+        (["--session", "ada", "--store", "no/folder/my.db"], "; make its folder first, or name"),
         (["--session", "ada", "--store", "flow.yaml"], "file is not a database; it is no session store"),
         (["--session", "ada", "--store", ":memory:"], "is a file, and ':memory:' names none"),
     ],

@@ -96,6 +96,15 @@ def test_a_fenced_stream_writes_safe_text_only() -> None:
     assert under.getvalue().decode() == f"a{MARK}[31m\tb{MARK}\nc{MARK}\n\x1b[0m"
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_fenced_stream_of_a_narrow_encoding_never_fails(errors: str) -> None:
+    """A name from elsewhere is no reason for a traceback: what ASCII lacks is a question mark."""
+    under = io.BytesIO()
+    stream = fenced(io.TextIOWrapper(under, "ascii", errors))
+    print("Zoë", file=stream, flush=True)
+    assert under.getvalue() == b"Zo?\n"
+
+
 def test_a_stream_that_is_fenced_has_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoding and error handling go on; a stream that is closed, or keeps no bytes, is left alone."""
     old = io.TextIOWrapper(io.BytesIO(), "latin-1", "backslashreplace")

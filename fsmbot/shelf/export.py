@@ -97,7 +97,8 @@ def _test_file(talks: Sequence[Conversation], options: Namespace) -> str:
     if options.out is not None and not options.out.name.endswith(SUFFIX):
         raise StateError(f"{options.out}: the name of a test file ends in {SUFFIX}")
     flow = _flow(options)
-    if flow is not None and talks[-1][-1].state.flow != flow.fingerprint:
+    ran = {turn.state.flow for talk in talks for turn in talk}
+    if flow is not None and ran != {flow.fingerprint}:
         print(safe(f"note: {flow.source} is not as it was when this session ran"), file=sys.stderr)
     played = [[_played(turn) for turn in talk if not _was_interrupted(turn)] for talk in talks]
     return record(played, flow, options.out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -91,6 +92,8 @@ def _make_tables(db: sqlite3.Connection, path: str | Path) -> None:
 
 def reason(error: Exception) -> str:
     """Return what is wrong with a file, and what to do about it where that is known."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{_HINTS.get(errno.errorcode.get(error.errno or 0, ''), '')}"
     name = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").partition("_")[0]
     return f"{error}{_HINTS.get(name, '')}"
 
@@ -102,5 +105,9 @@ _HINTS = {
     "READONLY": "; give it and its folder the right to be written",
     "CANTOPEN": "; look whether its folder is there and can be written",
     "NOTADB": "; it is no session store, so name another file",
+    "ENOENT": "; make its folder first, or name another file",
+    "EACCES": "; look whether its folder can be written, or name another file",
+    "EROFS": "; name a file where it can be written",
+    "ENOSPC": "; free space there, or name another file",
     "CORRUPT": "; restore it from a copy, or name another file",
 }

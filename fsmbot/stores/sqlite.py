@@ -175,8 +175,9 @@ class SQLiteStore:
     def delete(self, session_id: str) -> bool:
         """Forget a session for good: none of its words is left in the file or beside it.
 
-        Raises StoreError where another program that is reading keeps them in the log; they go when
-        the session is deleted again after that, or the file is scrubbed.
+        Raises StoreError where they cannot be wiped: another program is reading, or the disk is full.
+        After that they go when the session is deleted again, the file is scrubbed, or the last who has
+        it open closes it.
         """
         with self._lock, self._explained("be written"), self._transaction():
             self._db.execute("DELETE FROM notes WHERE session = ?", (session_id,))
@@ -184,19 +185,27 @@ class SQLiteStore:
         try:
             self.scrub()
         except StoreError as error:
-            raise StoreError(f"session '{session_id}' is deleted, but {error}") from error
+            raise StoreError(f"session '{session_id}' is deleted from {self._path}, but {error}") from error
         return gone > 0
 
     def scrub(self) -> None:
         """Take what is left of deleted sessions out of the file and its log; raises StoreError."""
-        with self._lock, self._explained("be written"):
+        with self._lock:
+            left = self._wipe()
+        if left:
+            raise StoreError(
+                f"{left}, so words of deleted sessions may still be in its log; once that is mended, "
+                "`fsmbot sessions` wipes them, and so does deleting again"
+            )
+
+    def _wipe(self) -> str:
+        """Leave nothing of what was deleted; return why some of it is left, if it is."""
+        try:
             self._db.execute("VACUUM")
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise StoreError(
-                f"another program is using {self._path}, so words of deleted sessions may still be in its "
-                "log; delete again once that program is done"
-            )
+        except (OSError, sqlite3.Error) as error:
+            return reason(error)
+        return "another program is using the file" if busy else ""
 
     def close(self) -> None:
         """Close the file."""

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
+from fsmbot import logs
 from fsmbot.errors import FlowError, FsmbotError
 from fsmbot.testing.find import find_all
 from fsmbot.testing.junit import write_junit
@@ -25,7 +26,12 @@ def test(options: Namespace) -> int:
         raise FsmbotError(
             "-k runs some of the tests only, so --min-coverage cannot be judged; drop one of them"
         )
-    results, broken = _run_all(options.paths, options.words)
+    lines: list[str] = []
+    with logs.shown_by(lines.append):  # a stub that fails on purpose is no news
+        results, broken = _run_all(options.paths, options.words)
+    if any(result.failures for result in results):
+        for line in lines:
+            logs.to_stderr(line)
     for reason in broken.values():
         print(safe(reason), file=sys.stderr)
     code = max([_report(group, options) for group in _by_flow(results)], default=0)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from fsmbot.errors import FsmbotError
-from fsmbot.events import Event
+from fsmbot.events import Event, was_stopped
 from fsmbot.played import Played
 from fsmbot.registry import Registry, Resources
 from fsmbot.session import Session
@@ -119,6 +119,8 @@ class _Talk:
                 events.append(event)
         except FsmbotError as raised:
             error = str(raised)
+        if any(map(was_stopped, events)):  # Ctrl-C is for the whole run
+            raise KeyboardInterrupt
         self.events += events
         state = self._session.state
         return Happened(Played(user, tuple(events), state.memory), error, state)

@@ -18,7 +18,7 @@ import pytest
 
 from fsmbot.doctor.fakes import FakeDoctor
 from fsmbot.errors import StoreError
-from fsmbot.events import Ended, Interrupted, Listening
+from fsmbot.events import Ended, Interrupted, Listening, Said
 from fsmbot.loader import load_flow, parse_flow
 from fsmbot.session import Session
 from fsmbot.stores.sqlite import SQLiteStore
@@ -28,6 +28,7 @@ FLOW = (
     "start: ask\nnodes:\n  ask: {handler: ask_user, prompt: Yes?, remember: last, next: say}\n"
     "  say: {text: 'Noted, {last}.', next: ask}\n"
 )
+QUESTION = "What would you like to ask?"
 UNANSWERED = [Interrupted("ask"), Listening("ask")]
 TALKER = f"""
 import itertools, sys
@@ -125,6 +126,7 @@ def test_a_kill_inside_ask_doctor(tmp_path: Path, reached: Callable[[str], None]
         assert "got no answer, as the program was stopped; send it again" in session.notice
         assert [type(event) for event in store.turns("ada")[-1].events] == [Interrupted, Listening]
         assert (session.state.node, session.state.turn, len(doctor.asked)) == ("ask_user", number, 0)
+        assert [event.text for event in session.repeat() if isinstance(event, Said)] == [QUESTION]
         assert Session.resume(load_flow(DOCTOR), store, "ada").notice == ""
     assert "Drink water." in session.say("I have a headache")
     assert len(doctor.asked) == 1

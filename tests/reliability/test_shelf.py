@@ -142,7 +142,9 @@ def test_while_another_program_reads_the_rest_is_told(
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM turns").fetchall()
     impatient = SQLiteStore("s.db", patience=0.1)
-    with pytest.raises(StoreError, match=r"'ada' is deleted, but another program is using s\.db"):
+    with pytest.raises(
+        StoreError, match=r"'ada' is deleted from s\.db, but another program is using the file"
+    ):
         impatient.delete("ada")
     assert impatient.names() == ["bob"]
     assert any(b"canary" in path.read_bytes() for path in Path().glob("s.db*"))
@@ -150,6 +152,25 @@ def test_while_another_program_reads_the_rest_is_told(
     assert sessions(capsys, "delete", "ada", "--store", "s.db")[0] == 2
     assert [path for path in Path().glob("s.db*") if b"canary" in path.read_bytes()] == []
     assert not impatient.delete("ada")
+
+
+def test_what_could_not_be_wiped_goes_with_the_next_use_of_the_file(
+    store: SQLiteStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice holds: once the reader is gone, `fsmbot sessions` leaves no word of the session."""
+    store.close()
+    reader = sqlite3.connect("s.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM turns").fetchall()
+    impatient = SQLiteStore("s.db", patience=0.1)
+    with pytest.raises(StoreError, match="once that is mended, `fsmbot sessions` wipes them"):
+        impatient.delete("ada")
+    impatient.close()
+    reader.close()
+    assert "ada" not in sessions(capsys, "--store", "s.db")[1]
+    left = b"".join(path.read_bytes() for path in tmp_path.glob("s.db*"))
+    assert b"Noted, two." not in left
+    assert b"Noted, three." in left
 
 
 def test_an_unknown_session_deletes_nothing(store: SQLiteStore, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,20 @@ def test_a_failure_is_a_block_of_three_lines(folder: Path, capsys: pytest.Captur
     )
 
 
+def test_a_stub_that_fails_on_purpose_is_no_news(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was logged meanwhile is shown where a test failed, and nowhere else."""
+    Path("doctor.yaml").write_text(
+        "start: ask_user\nnodes: {ask_user: {next: ask_doctor}, ask_doctor: {next: end}}\n"
+    )
+    good = "stub: {doctor: {fails: no model}}\ntests:\n  a: [{user: a headache, says: SAID}]\n"
+    Path("doctor.test.yaml").write_text(good.replace("SAID", "Sorry"))
+    assert main(["test", "doctor.test.yaml"]) == 0
+    assert capsys.readouterr().err == ""
+    Path("doctor.test.yaml").write_text(good.replace("SAID", "of course"))
+    assert main(["test", "doctor.test.yaml"]) == 1
+    assert "the model failed" in capsys.readouterr().err
+
+
 def test_test_files_of_one_flow_count_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line for the flow; a file that is named twice runs once."""
     (folder / "more.test.yaml").write_text(SHRUGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -229,3 +230,19 @@ def test_only_tests_with_these_words_run(sample: Flow) -> None:
     """Case does not matter."""
     script = parse_script("tests: {One a: [{says: Hello}], two: [{says: Hello}]}", "s.test.yaml", sample)
     assert [result.case.name for result in run_script(script, "ONE").results] == ["One a"]
+
+
+def test_ctrl_c_ends_the_run() -> None:
+    """It is no answer cut short, which the next tests would follow."""
+    registry = Registry({"ask_user": load_builtins().handlers["ask_user"]})
+
+    @registry.handler
+    def tell(turn: Turn) -> Iterator[str]:
+        yield "Once upon "
+        signal.raise_signal(signal.SIGINT)
+        yield "a time"
+
+    flow = parse_flow(BARE.replace("trip", "tell"), registry=registry)
+    script = parse_script("tests: {a: [{user: go, says: Once}]}", "bare.test.yaml", flow)
+    with pytest.raises(KeyboardInterrupt):
+        run_script(script)
