@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
-from itertools import chain, takewhile
+from itertools import chain, pairwise, takewhile
 
 from fsmbot.handlers.emergency_phrases import Ends
 from fsmbot.handlers.emergency_rules import Rule, Rules, Score
@@ -17,6 +17,8 @@ from fsmbot.handlers.emergency_words import MARKS
 
 NEAR = 9
 """Words that may stand between what a `+` joins."""
+REACH = 16
+"""For how many words what a rule excludes counts."""
 STOP = 4
 """For how many words the end of a sentence between them counts."""
 NEGATED = 6
@@ -54,8 +56,20 @@ class Message:
     def fits(self, rule: Rule) -> bool:
         """Say whether everything that a rule wants is there, and nothing that it excludes."""
         always = rule.category.always
-        return all(self._together(group, always) for group in rule.groups) and not any(
-            self._count(part, always) for part in rule.without
+        if not all(self._together(group, always) for group in rule.groups):
+            return False
+        return not any(self._excludes(self._count(part, always), rule) for part in rule.without)
+
+    def _excludes(self, spans: Sequence[Span], rule: Rule) -> bool:
+        """Say whether what a rule excludes stands in reach of what it wants."""
+        if not spans:
+            return False
+        wanted = [span for part in rule.parts for span in self._count(part, rule.category.always)]
+        places = self._places
+        return any(
+            places[one[0]] - places[other[1] - 1] <= REACH and places[other[0]] - places[one[1] - 1] <= REACH
+            for one in spans
+            for other in wanted
         )
 
     def signs(self, score: Score) -> list[str]:
@@ -103,14 +117,30 @@ class Message:
     def _counting(self, name: str, always: bool) -> list[Span]:
         key = (name, always)
         if key not in self._counted:
-            dead = self._dead if always else self._dead | self._general
+            dead = self._dead_always if always else self._dead
             self._counted[key] = [span for span in self._spans[name] if span[0] not in dead]
         return self._counted[key]
 
     @cached_property
     def _dead(self) -> Set[int]:
         """The places where nothing counts."""
-        return set(range(len(self.words))) if self._apart else self._negated | self._past
+        every = range(len(self.words))
+        return set(every) if self._apart else self._negated | self._past | self._general
+
+    @cached_property
+    def _dead_always(self) -> Set[int]:
+        """The places where not even what always counts does: the recent past does, and what is said of oneself."""
+        past = self._past if not self._context("past.recent") else self._past_without_recent
+        return self._negated | past | (self._apart_places if self._apart else set())
+
+    @cached_property
+    def _apart_places(self) -> set[int]:
+        """The clauses about a story or a lesson, and those that speak of nobody in particular."""
+        topics = {start for start, _ in self._context("topic.in")}
+        own = {start for start, _ in self._context("topic.own")}
+        clauses = (range(*pair) for pair in pairwise(self._clauses))
+        apart = (c for c in clauses if own.isdisjoint(c) or not topics.isdisjoint(c))
+        return set(chain.from_iterable(apart))
 
     @cached_property
     def _sentences(self) -> list[int]:
@@ -141,9 +171,18 @@ class Message:
     @cached_property
     def _past(self) -> set[int]:
         """The places that stand in a clause about the past."""
+        return self._clauses_of(self._context("past.in"))
+
+    @cached_property
+    def _past_without_recent(self) -> set[int]:
+        """The places that stand in a clause about what is long over."""
+        recent = {place for span in self._context("past.recent") for place in range(*span)}
+        return self._clauses_of([s for s in self._context("past.in") if recent.isdisjoint(range(*s))])
+
+    def _clauses_of(self, spans: Sequence[Span]) -> set[int]:
         unless = {start for start, _ in self._context("past.unless")}
         past: set[int] = set()
-        for span in self._context("past.in"):
+        for span in spans:
             clause = self._clause(span)
             if unless.isdisjoint(clause):
                 past.update(clause)
