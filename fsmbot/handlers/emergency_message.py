@@ -160,8 +160,20 @@ class Message:
     def _general(self) -> Set[int]:
         """The places that stand in a general question."""
         found, unless = (self._context(f"general.{key}") for key in ("in", "unless"))
-        numbers = {self._sentences[start] for start, _ in found} - {self._sentences[s] for s, _ in unless}
+        numbers = {self._sentences[start] for start, _ in found} | self._asked
+        numbers -= {self._sentences[start] for start, _ in unless}
         return {place for place, number in enumerate(self._sentences) if number in numbers}
+
+    @cached_property
+    def _asked(self) -> set[int]:
+        """The sentences that begin with a word that asks, in a message about nobody in particular."""
+        if self._context("general.own"):
+            return set()
+        return {
+            self._sentences[start]
+            for start, _ in self._context("general.ask")
+            if not start or self.words[start - 1] in ENDS
+        }
 
     @cached_property
     def _apart(self) -> bool:
@@ -224,9 +236,15 @@ class Message:
         return negated
 
     def _phrases_of_rules(self) -> Iterator[int]:
-        """Yield where phrases begin whose negation is their own: "not breathing" denies nothing behind it."""
+        """Yield where phrases begin whose negation is their own: "not breathing" denies nothing behind it.
+
+        "dont feel" denies what is felt, though it is a phrase of a rule, too.
+        """
+        denying = dict(self._context("negations.still"))
         for name in self._spans.keys() & self._rules.parts.keys():
-            yield from (start for start, end in self._spans[name] if end - start > 1)
+            for start, end in self._spans[name]:
+                if end - start > 1 and end > denying.get(start, 0):
+                    yield start
 
     def _goes(self, place: int) -> bool:
         return self.words[place] not in self._rules.until
