@@ -82,7 +82,7 @@ class Message:
         counts: dict[str, int] = {}
         for points, part, span in sorted(found, key=lambda item: (-item[0], item[2][0] - item[2][1], item)):
             words = " ".join(self.words[slice(*span)])
-            if words not in signs and counts.get(part, 0) < TWICE and taken.isdisjoint(range(*span)):
+            if words not in signs and counts.get(part, 0) < TWICE and (points < 0 or taken.isdisjoint(range(*span))):
                 taken.update(range(*span))
                 counts[part] = counts.get(part, 0) + 1
                 signs[words] = points
