@@ -17,7 +17,7 @@ from fsmbot.handlers.emergency_words import MARKS
 
 NEAR = 9
 """Words that may stand between what a `+` joins."""
-REACH = 16
+REACH = 12
 """For how many words what a rule excludes counts."""
 STOP = 4
 """For how many words the end of a sentence between them counts."""
