@@ -240,7 +240,7 @@ class Message:
 
         "dont feel" denies what is felt, though it is a phrase of a rule, too.
         """
-        denying = dict(self._context("negations.still"))
+        denying = dict(chain(self._context("negations.before"), self._context("negations.still")))
         for name in self._spans.keys() & self._rules.parts.keys():
             for start, end in self._spans[name]:
                 if end - start > 1 and end > denying.get(start, 0):
