@@ -1,36 +1,26 @@
 """Where the phrases of the rules stand in one message, and whether they count there.
 
 A phrase counts unless it is negated (after the idea of NegEx, https://doi.org/10.1006/jbin.2001.1029), in
-the past, or part of a general question.
+the past, or part of a general question: see emergency_silence.py.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence, Set
-from functools import cached_property
-from itertools import chain, takewhile
+from bisect import bisect_left
+from collections.abc import Sequence, Set
+from itertools import chain
 
 from fsmbot.handlers.emergency_phrases import Ends
 from fsmbot.handlers.emergency_rules import Rule, Rules, Score
-from fsmbot.handlers.emergency_words import MARKS
+from fsmbot.handlers.emergency_silence import Silence, Span
 
 NEAR = 9
 """Words that may stand between what a `+` joins."""
-STOP = 4
-"""For how many words the end of a sentence between them counts."""
-NEGATED = 6
-"""Words that a negation reaches."""
-LONG = 30
-"""Words that it reaches where "or" carries it on."""
-DENIED = 4
-"""Words between a phrase and what takes it back: "chest pain? no"."""
+REACH = 12
+"""For how many words what a rule excludes counts."""
 FIGURES = "figures."
 TWICE = 2
 """How many signs of one list count."""
-ENDS = frozenset(".!?;\n")
-
-Span = tuple[int, int]
 
 
 class Message:
@@ -39,6 +29,7 @@ class Message:
     def __init__(self, words: Sequence[str], rules: Rules) -> None:
         self.words, self._rules = words, rules
         self._spans = _by_name(rules.phrases.find(words))
+        self._silence = Silence(words, self._spans, rules)
         self._counted: dict[tuple[str, bool], list[Span]] = {}
 
     @property
@@ -49,13 +40,25 @@ class Message:
     @property
     def of_now(self) -> bool:
         """Whether nothing in the message is negated, past, or a general question."""
-        return not (self._apart or self._negated or self._past or self._general)
+        return self._silence.nothing
 
     def fits(self, rule: Rule) -> bool:
         """Say whether everything that a rule wants is there, and nothing that it excludes."""
         always = rule.category.always
-        return all(self._together(group, always) for group in rule.groups) and not any(
-            self._count(part, always) for part in rule.without
+        if not all(self._together(group, always) for group in rule.groups):
+            return False
+        return not any(self._excludes(self._count(part, always), rule) for part in rule.without)
+
+    def _excludes(self, spans: Sequence[Span], rule: Rule) -> bool:
+        """Say whether what a rule excludes stands in reach of what it wants."""
+        if not spans:
+            return False
+        wanted = [span for part in rule.parts for span in self._count(part, rule.category.always)]
+        places = self._silence.places
+        return any(
+            places[one[0]] - places[other[1] - 1] <= REACH and places[other[0]] - places[one[1] - 1] <= REACH
+            for one in spans
+            for other in wanted
         )
 
     def signs(self, score: Score) -> list[str]:
@@ -68,7 +71,8 @@ class Message:
         counts: dict[str, int] = {}
         for points, part, span in sorted(found, key=lambda item: (-item[0], item[2][0] - item[2][1], item)):
             words = " ".join(self.words[slice(*span)])
-            if words not in signs and counts.get(part, 0) < TWICE and taken.isdisjoint(range(*span)):
+            free = points < 0 or taken.isdisjoint(range(*span))
+            if free and words not in signs and counts.get(part, 0) < TWICE:
                 taken.update(range(*span))
                 counts[part] = counts.get(part, 0) + 1
                 signs[words] = points
@@ -81,7 +85,7 @@ class Message:
 
     def _beside(self, span: Span, others: Sequence[Span]) -> bool:
         """Say whether one of the others is close to a span, without overlapping it."""
-        places, (start, end) = self._places, span
+        places, (start, end) = self._silence.places, span
         at = bisect_left(others, end, key=lambda other: other[0])
         if at < len(others) and places[others[at][0]] - places[end - 1] - 1 <= NEAR:
             return True
@@ -103,116 +107,9 @@ class Message:
     def _counting(self, name: str, always: bool) -> list[Span]:
         key = (name, always)
         if key not in self._counted:
-            dead = self._dead if always else self._dead | self._general
+            dead = self._silence.dead_always if always else self._silence.dead
             self._counted[key] = [span for span in self._spans[name] if span[0] not in dead]
         return self._counted[key]
-
-    @cached_property
-    def _dead(self) -> Set[int]:
-        """The places where nothing counts."""
-        return set(range(len(self.words))) if self._apart else self._negated | self._past
-
-    @cached_property
-    def _sentences(self) -> list[int]:
-        """The number of the sentence that each word stands in."""
-        numbers, number = [], 0
-        for word in self.words:
-            numbers.append(number)
-            number += word in ENDS
-        return numbers
-
-    @cached_property
-    def _places(self) -> list[int]:
-        """Where each word stands, the ends of sentences counted as several words."""
-        return [place + sentence * STOP for place, sentence in enumerate(self._sentences)]
-
-    @cached_property
-    def _general(self) -> Set[int]:
-        """The places that stand in a general question."""
-        found, unless = (self._context(f"general.{key}") for key in ("in", "unless"))
-        numbers = {self._sentences[start] for start, _ in found} - {self._sentences[s] for s, _ in unless}
-        return {place for place, number in enumerate(self._sentences) if number in numbers}
-
-    @cached_property
-    def _apart(self) -> bool:
-        """Whether the message is about a story, a lesson or the like, and nobody's own body."""
-        return bool(self._context("topic.in")) and not self._context("topic.unless")
-
-    @cached_property
-    def _past(self) -> set[int]:
-        """The places that stand in a clause about the past."""
-        unless = {start for start, _ in self._context("past.unless")}
-        past: set[int] = set()
-        for span in self._context("past.in"):
-            clause = self._clause(span)
-            if unless.isdisjoint(clause):
-                past.update(clause)
-        return past
-
-    def _clause(self, span: Span) -> range:
-        """Return the clause around a phrase; one that is nothing else has its neighbour with it."""
-        start, end = span
-        at = bisect_right(self._clauses, start)
-        before, after = self._clauses[at - 1], self._clauses[at]
-        if after - before - (end - start) <= 2:
-            if self.words[after - 1] == "," and at + 1 < len(self._clauses):
-                after = self._clauses[at + 1]
-            elif at > 1 and self.words[before - 1] == ",":
-                before = self._clauses[at - 2]
-        return range(before, after)
-
-    @cached_property
-    def _clauses(self) -> list[int]:
-        """Where clauses begin, and the end of the message."""
-        marks = (place + 1 for place, word in enumerate(self.words) if word in MARKS)
-        turns = (start for start, _ in self._context("past.until"))
-        return sorted({0, *marks, *turns, len(self.words)})
-
-    @cached_property
-    def _negated(self) -> Set[int]:
-        """The places that stand under a negation, before or behind them."""
-        excepted: dict[int, int] = {}
-        for start, end in self._context("negations.except"):
-            for place in range(start, end):
-                excepted[place] = max(end, excepted.get(place, 0))
-        excepted |= dict.fromkeys(self._phrases_of_rules(), len(self.words))
-        negated: set[int] = set()
-        for start, end in self._context("negations.before"):
-            if excepted.get(start, 0) < end:
-                negated.update(self._scope(end))
-        for start, _ in self._context("negations.after"):
-            negated.update(takewhile(self._goes, range(start - 1, max(start - DENIED, 0) - 1, -1)))
-        return negated
-
-    def _phrases_of_rules(self) -> Iterator[int]:
-        """Yield where phrases begin whose negation is their own: "not breathing" denies nothing behind it."""
-        for name in self._spans.keys() & self._rules.parts.keys():
-            yield from (start for start, end in self._spans[name] if end - start > 1)
-
-    def _goes(self, place: int) -> bool:
-        return self.words[place] not in self._rules.until
-
-    def _scope(self, start: int) -> Iterator[int]:
-        """Yield the places that a negation before them reaches; "or" carries it on."""
-        left = NEGATED
-        for place in range(start, min(start + LONG, len(self.words))):
-            word = self.words[place]
-            if not left or (word in self._rules.until and not (word == "," and self._goes_on(place))):
-                return
-            left = NEGATED if word in self._rules.across else left - 1
-            yield place
-
-    def _goes_on(self, comma: int) -> bool:
-        """Say whether a comma stands in a row that an "or" ends: "no fever, pain or rash"."""
-        for word in self.words[comma + 1 : comma + 1 + NEGATED]:
-            if word in self._rules.across:
-                return True
-            if word != "," and word in self._rules.until:
-                return False
-        return False
-
-    def _context(self, name: str) -> list[Span]:
-        return self._spans.get(name, [])
 
 
 def _by_name(found: Ends) -> dict[str, list[Span]]:

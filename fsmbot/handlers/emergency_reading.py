@@ -21,8 +21,8 @@ from fsmbot.nearby import suggest
 
 FOLDER = Path(__file__).parent.parent / "assets" / "emergency"
 CONTEXTS = {
-    "negations": ("before", "except", "after"), "past": ("in", "until", "unless"),
-    "general": ("in", "unless"), "topic": ("in", "unless"),
+    "negations": ("before", "except", "still", "after"), "past": ("in", "recent", "until", "unless"),
+    "general": ("in", "unless", "ask", "own"), "topic": ("in", "unless", "own"),
 }  # fmt: skip
 SECTIONS = (
     "locale", "reviewed", "replies", "spellings", "ignored", "kept", *CONTEXTS, "figures", "companions",

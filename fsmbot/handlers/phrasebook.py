@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from fsmbot.errors import ResourceError
+
 Phrase = tuple[str, ...]
 
 _SLOT = re.compile(r"\[([^]]*)\]|\(([^)]*)\)|(\{\w+\}|[^[({]+)")
@@ -86,14 +88,37 @@ class PhraseBook:
 
 
 def read(path: Path) -> Any:
-    """Read YAML in which every scalar is text, a bare `no` too; the C reader is ten times faster."""
+    """Read YAML in which every scalar is text, a bare `no` too; the C reader is ten times faster.
+
+    A key that stands twice raises ResourceError: YAML would drop the first without a word.
+    """
     import yaml
 
     reader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(path.read_text(encoding="utf-8"))
     try:
-        return reader.get_single_data()
+        node = reader.get_single_node()
+        _refuse_keys_twice(node, path)
+        return reader.construct_document(node)
     finally:
         reader.dispose()
+
+
+def _refuse_keys_twice(node: Any, path: Path) -> None:
+    """Raise ResourceError for the first key that a mapping has twice."""
+    if node.id == "sequence":
+        for child in node.value:
+            _refuse_keys_twice(child, path)
+    elif node.id == "mapping":
+        lines: dict[str, int] = {}
+        for key, child in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise ResourceError(
+                    f"{path}: line {line}: key {key.value!r} stands in line {lines[key.value]} already; "
+                    "put both together, or give one another name"
+                )
+            lines[key.value] = line
+            _refuse_keys_twice(child, path)
 
 
 def _pattern(text: str, lists: Mapping[str, list[Phrase]], plain: Callable[[str], Iterable[str]]) -> Pattern:

@@ -58,19 +58,16 @@ def test_what_was_looked_at_is_recognised(reached: Callable[[str], None]) -> Non
     assert recall(MORE)[0] >= 0.95
 
 
-MISSED = (
-    "missed by 4 messages of 395, and by 1 plan of 67: rules do not foresee every roundabout way to say it"
-)
-"""Why two of the aims below are not reached; a run that reaches them fails, so that this is taken away."""
-
-
-@pytest.mark.xfail(reason=MISSED, strict=True)
 @pytest.mark.promise(11, "messages never looked at: at least 95% recognised")
 def test_what_was_never_looked_at_is_recognised(reached: Callable[[str], None]) -> None:
     """The half that was kept aside; which of it is missed is not told on purpose."""
     share, told = recall(UNSEEN)
     reached(told)
     assert (share >= 0.95) is True
+
+
+MISSED = "missed by 1 plan of 67: rules do not foresee every roundabout way to say it"
+"""Why the aim below is not reached; a run that reaches it fails, so that this is taken away."""
 
 
 @pytest.mark.xfail(reason=MISSED, strict=True)
