@@ -1,6 +1,9 @@
 """`python -m fsmbot`."""
 
-from fsmbot.cli import run
+try:
+    from fsmbot.cli import run
+except KeyboardInterrupt:  # within the first tenth of a second
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     run()

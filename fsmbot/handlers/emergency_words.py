@@ -19,7 +19,8 @@ Phrase = tuple[str, ...]
 LONGEST = 20_000
 """Characters that are looked at, from both ends of a longer message."""
 MENDED = 5
-"""Letters that a word must have to be taken for a slip of the pen; shorter ones are too alike."""
+"""Letters that the word meant must have where a word is taken for a slip of the pen; one with a letter
+less is mended only towards what also sounds the same, as shorter ones are too alike."""
 ALIKE = 0.7
 """How much of its letters a word must share with one that sounds alike."""
 JOINED = 7
