@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence, Set
+from functools import cached_property
 from itertools import chain
 
 from fsmbot.handlers.emergency_phrases import Ends
@@ -32,7 +33,7 @@ class Message:
         self._silence = Silence(words, self._spans, rules)
         self._counted: dict[tuple[str, bool], list[Span]] = {}
 
-    @property
+    @cached_property
     def parts(self) -> Set[str]:
         """The parts of rules that occur, whether they count or not."""
         return set(chain.from_iterable(self._rules.parts.get(name, ()) for name in self._spans))
@@ -64,7 +65,7 @@ class Message:
     def signs(self, score: Score) -> list[str]:
         """Return the signs that are enough together, each word counted once, or none."""
         found: list[tuple[int, str, Span]] = []
-        for part in score.points:
+        for part in score.points.keys() & self.parts:
             found += ((score.points[part], part, span) for span in self._count(part, score.category.always))
         taken: set[int] = set()
         signs: dict[str, int] = {}
