@@ -79,7 +79,7 @@ def _known(every: tuple[Rules, ...]) -> frozenset[str]:
 
 def _found(words: Sequence[str], rules: Rules) -> Emergency | None:
     message = Message(words, rules)
-    for rule in rules.candidates(message.parts):
+    for rule in message.candidates:
         if message.fits(rule):
             return _emergency(rule.category, rule.source, rules)
     for score in rules.scores:

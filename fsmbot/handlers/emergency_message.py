@@ -7,8 +7,7 @@ the past, or part of a general question: see emergency_silence.py.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence, Set
-from functools import cached_property
+from collections.abc import Sequence
 from itertools import chain
 
 from fsmbot.handlers.emergency_phrases import Ends
@@ -31,12 +30,13 @@ class Message:
         self.words, self._rules = words, rules
         self._spans = _by_name(rules.phrases.find(words))
         self._silence = Silence(words, self._spans, rules)
+        self._there = rules.present(self._spans)
         self._counted: dict[tuple[str, bool], list[Span]] = {}
 
-    @cached_property
-    def parts(self) -> Set[str]:
-        """The parts of rules that occur, whether they count or not."""
-        return set(chain.from_iterable(self._rules.parts.get(name, ()) for name in self._spans))
+    @property
+    def candidates(self) -> list[Rule]:
+        """The rules whose parts all occur, whether they count or not."""
+        return self._rules.candidates(self._spans, self._there)
 
     @property
     def of_now(self) -> bool:
@@ -46,6 +46,8 @@ class Message:
     def fits(self, rule: Rule) -> bool:
         """Say whether everything that a rule wants is there, and nothing that it excludes."""
         always = rule.category.always
+        if not all(self._together(group, None) for group in rule.groups):
+            return False  # the places are wrong: no need to see what silences them
         if not all(self._together(group, always) for group in rule.groups):
             return False
         return not any(self._excludes(self._count(part, always), rule) for part in rule.without)
@@ -64,8 +66,11 @@ class Message:
 
     def signs(self, score: Score) -> list[str]:
         """Return the signs that are enough together, each word counted once, or none."""
+        parts = self._rules.scored(score, self._there)
+        if sum(TWICE * max(score.points[part], 0) for part in parts) < score.enough:
+            return []
         found: list[tuple[int, str, Span]] = []
-        for part in score.points.keys() & self.parts:
+        for part in parts:
             found += ((score.points[part], part, span) for span in self._count(part, score.category.always))
         taken: set[int] = set()
         signs: dict[str, int] = {}
@@ -79,8 +84,8 @@ class Message:
                 signs[words] = points
         return list(signs) if sum(signs.values()) >= score.enough else []
 
-    def _together(self, group: Sequence[str], always: bool) -> bool:
-        """Say whether one phrase of every part stands near one of the first part."""
+    def _together(self, group: Sequence[str], always: bool | None) -> bool:
+        """Say whether one phrase of every part stands near one of the first part; `always` as below."""
         first, *others = (self._count(part, always) for part in group)
         return any(all(self._beside(span, other) for other in others) for span in first)
 
@@ -98,14 +103,16 @@ class Message:
                 return True
         return False
 
-    def _count(self, part: str, always: bool) -> list[Span]:
-        """Return where a part occurs and counts; `always`: in general questions too."""
+    def _count(self, part: str, always: bool | None) -> list[Span]:
+        """Return where a part occurs and counts; `always`: in general questions too; None: anywhere."""
         names = [name for name in self._rules.names[part] if name in self._spans]
         if len(names) == 1:
             return self._counting(names[0], always)
         return sorted(set(chain.from_iterable(self._counting(name, always) for name in names)))
 
-    def _counting(self, name: str, always: bool) -> list[Span]:
+    def _counting(self, name: str, always: bool | None) -> list[Span]:
+        if always is None:
+            return self._spans[name]
         key = (name, always)
         if key not in self._counted:
             dead = self._silence.dead_always if always else self._silence.dead

@@ -67,21 +67,21 @@ class Phrases:
     def find(self, words: Sequence[str]) -> Ends:
         """Return name and end of every phrase that occurs, by its place; the last comes first."""
         found: Ends = {}
-        known = self._texts
+        known, nodes = self._texts, self._nodes
         for start in range(len(words) - 1, -1, -1):
-            first = NUMBER if words[start][0].isdigit() else words[start]
+            word = words[start]
+            first = NUMBER if word[0].isdigit() else word
             if first in known:
-                here = self._from(self._starting(first).after(words[start]), start + 1, words, found)
+                here = self._from(nodes.get(first) or self._starting(first), start, words, found)
                 if here:
                     found[start] = here
         return found
 
-    def _from(
-        self, nodes: list[Node], place: int, words: Sequence[str], found: Ends
-    ) -> list[tuple[str, int]]:
-        """Return names and ends of the phrases that lead to these nodes; what begins later is known."""
+    def _from(self, root: Node, start: int, words: Sequence[str], found: Ends) -> list[tuple[str, int]]:
+        """Return names and ends of the phrases that begin at a place; what begins later is known."""
         here: dict[tuple[str, int], None] = {}
-        ways = [(node, place) for node in nodes]
+        ways = [(node, start + 1) for node in root.after(words[start])]
+        last = len(words)
         while ways:
             node, place = ways.pop()
             for name in node.names:
@@ -89,11 +89,15 @@ class Phrases:
                     here[name, place] = None
                     if name in self._begun:
                         ways.append((self._starting(name).lists[name], place))
-            if place < len(words) and (node.words or node.lists or node.numbers):
+            if place == last:
+                continue
+            if node.numbers:
                 ways += ((after, place + 1) for after in node.after(words[place]))
-                if node.lists:
-                    some = found.get(place, ())
-                    ways += ((node.lists[name], end) for name, end in some if name in node.lists)
+            elif (next_node := node.words.get(words[place])) is not None:
+                ways.append((next_node, place + 1))
+            if node.lists and place in found:
+                lists = node.lists
+                ways += [(lists[name], end) for name, end in found[place] if name in lists]
         return list(here)
 
     def _starting(self, first: str) -> Node:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -77,10 +78,23 @@ class Rules:
     rules: Sequence[Rule]
     scores: Sequence[Score]
 
-    def candidates(self, parts: Set[str]) -> list[Rule]:
-        """Return the rules whose parts are all there."""
-        some = chain.from_iterable(self._by_part.get(part, ()) for part in parts)
-        return [self.rules[i] for i in sorted(some) if self.rules[i].parts <= parts]
+    def present(self, names: Iterable[str]) -> int:
+        """Return the parts of rules and scores, one bit each, that the phrases of these names make."""
+        bits, there = self._bits, 0
+        for name in names:
+            if name in bits:
+                there |= bits[name]
+        return there
+
+    def candidates(self, names: Iterable[str], there: int) -> list[Rule]:
+        """Return the rules whose parts are all there, in their order; names: the phrases that occur."""
+        some = set(chain.from_iterable(self._by_name.get(name, ()) for name in names))
+        masks = self._masks
+        return [self.rules[i] for i in sorted(some) if masks[i] & there == masks[i]]
+
+    def scored(self, score: Score, there: int) -> list[str]:
+        """Return the parts of a score that are there."""
+        return [part for part in score.points if self._bit[part] & there]
 
     @cached_property
     def parts(self) -> dict[str, list[str]]:
@@ -92,13 +106,28 @@ class Rules:
         return found
 
     @cached_property
-    def _by_part(self) -> dict[str, list[int]]:
-        """The rules by that part of theirs which the fewest rules have."""
-        shared: dict[str, int] = {}
-        for rule in self.rules:
-            for part in rule.parts:
-                shared[part] = shared.get(part, 0) + 1
+    def _bit(self) -> dict[str, int]:
+        """A bit of its own for each part that a rule or a score wants."""
+        wanted = chain(*(rule.parts for rule in self.rules), *(score.points for score in self.scores))
+        return {part: 1 << i for i, part in enumerate(sorted(set(wanted)))}
+
+    @cached_property
+    def _masks(self) -> list[int]:
+        """The bits of the parts of each rule."""
+        return [sum(self._bit[part] for part in rule.parts) for rule in self.rules]
+
+    @cached_property
+    def _bits(self) -> dict[str, int]:
+        """The bits of the parts that each name of phrases belongs to."""
+        return {name: sum(self._bit.get(part, 0) for part in parts) for name, parts in self.parts.items()}
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        """The rules by the names of that part of theirs whose names are in the fewest rules."""
+        uses = Counter(name for rule in self.rules for part in rule.parts for name in self.names[part])
+        common = {part: sum(uses[name] for name in names) for part, names in self.names.items()}
         found: dict[str, list[int]] = {}
         for i, rule in enumerate(self.rules):
-            found.setdefault(min(rule.parts, key=lambda part: (shared[part], part)), []).append(i)
+            for name in self.names[min(rule.parts, key=lambda part: (common[part], part))]:
+                found.setdefault(name, []).append(i)
         return found
