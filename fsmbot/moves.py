@@ -41,20 +41,19 @@ def run(
     Raises HandlerError when a handler fails and no `on_error` takes over. Every turn goes this way, so
     it is one function: a generator or a call more costs a twentieth of a turn each.
     """
-    steps, ends, left, tell = flow.steps, flow.ends, flow.max_steps, events.append
+    steps, left, tell = flow.steps, flow.max_steps, events.append
     said: list[Message] = []
     outer: Outer = []
-    kept = b""
+    kept, stopped = b"", False
     if routed is not None:
         tell(routed)
         yield routed
-    while name not in ends:
-        step = steps[name]
+    while (step := steps.get(name)) is not None:
         if step.inner or outer:
             see(turn, outer, step.scope)
-        if step.door:
-            name = yield from _pass(step, turn, events)
-            continue
+            if step.door:
+                name = yield from _pass(step, turn, events)
+                continue
         if not left:
             raise _step_limit(flow, name, turn, events)
         left -= 1
@@ -62,11 +61,11 @@ def run(
         yield step.entered
         if step.error_target:
             kept = msgspec.json.encode(turn.memory)
-        pieces: list[str] = []
-        stopped = False
+        pieces: list[str] | None = None
         try:
             outcome = step.call(turn, resources) if step.alone is None else step.alone(turn)
             if step.streams:
+                pieces = []
                 stream = iter(outcome) if type(outcome) is not str else speech(outcome)
                 try:
                     text = next(stream)
@@ -84,21 +83,21 @@ def run(
                 except StopIteration as stop:
                     outcome = stop.value
                 except KeyboardInterrupt:
-                    if not pieces or None not in step.routed:
+                    if not pieces or step.way is None:
                         raise
                     outcome, stopped = None, True
-            moved: Routed | Failed | None = (
-                step.routed.get(outcome) if outcome is None or type(outcome) is str else None
-            )
+            moved: Routed | Failed | None = step.way
+            if outcome is not None:
+                moved = step.routed.get(outcome) if type(outcome) is str else None
             if moved is None:
                 raise OutcomeError(flow.name, step.name, turn.session_id, outcome, step.outcomes)
             if turn.memory or type(turn.memory) is not dict:
                 turn.memory = json_copy(turn.memory)
             if turn.notes or stopped:
                 moved = msgspec.structs.replace(moved, notes=turn.notes, stopped=stopped)
-                turn.notes = {}
+                turn.notes, stopped = {}, False
         except Exception as error:
-            moved = _failed(flow, step, turn, kept, error)
+            moved, stopped = _failed(flow, step, turn, kept, error), False
         if pieces:
             message = Message("bot", "".join(pieces))
             said.append(message)

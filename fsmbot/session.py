@@ -28,7 +28,20 @@ from fsmbot.turn import Message, State, Turn
 MAX_MESSAGE = 20_000
 """Characters that one message of the user may have."""
 
-_RUN, _COUNT = os.urandom(6).hex(), itertools.count(1)
+_COUNT = itertools.count(1)
+_RUN = ""
+"""What the ids of this process's sessions begin with."""
+
+
+def _draw() -> None:
+    """Begin otherwise than any other process, a forked one included."""
+    global _RUN
+    _RUN = f"{os.urandom(6).hex()}-{os.getpid()}-"
+
+
+_draw()
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_draw)
 
 
 class Session:
@@ -55,8 +68,9 @@ class Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.flow, self.store = flow, store
-        self.id = session_id or f"{_RUN}-{os.getpid()}-{next(_COUNT)}"
-        self._resources, self._observers = flow.share(resources), observers
+        self.id = session_id or _RUN + str(next(_COUNT))
+        self._resources = flow.shared if resources is None else flow.share(resources)
+        self._observers = observers
         self.state, self.notice = _NEW, ""
         self._brought: Mapping[str, Any] = {}
         self._kept: State | None = None
@@ -205,7 +219,7 @@ class Session:
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
-        before, asked = self.state, Message("user", storable(text))
+        before, asked = self.state, Message("user", text if text.isascii() else storable(text))
         step = self.flow.steps[before.node]
         routed = step.routed[None]
         memory = json_copy(before.memory) if before.memory else {}

@@ -22,7 +22,7 @@ class Step:
 
     name: its path. scope: the nodes whose flows it is in. door: whether a subflow is entered ("in")
     or left ("out") here. inner: whether it is in a subflow, or its door. fresh: what the subflow's
-    memory begins with.
+    memory begins with. way: where it leads without an outcome.
     """
 
     __slots__ = (
@@ -44,6 +44,7 @@ class Step:
         "routed",
         "scope",
         "streams",
+        "way",
     )
 
     def __init__(self, place: Place) -> None:
@@ -61,6 +62,7 @@ class Step:
         self.routed: dict[str | None, Routed] = {
             outcome or None: Routed(left, outcome, target) for outcome, target in place.routes.items()
         }
+        self.way = self.routed.get(None)
         self.entered = Entered(left)
         self.listening, self.ended = Listening(self.name), Ended(left)
 
