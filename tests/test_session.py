@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from typing import Any, Literal
 
@@ -505,3 +506,15 @@ def test_going_back_stops_where_the_flow_has_lost_the_node() -> None:
     assert not edited.back()
     assert edited.state == session.state == store.load("a")
     assert edited.say("y") == "Yes?"
+
+
+def test_sessions_of_a_forked_process_have_other_ids() -> None:
+    """A server that forks its workers must not have two sessions of one id."""
+    waiting = DOCTOR
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writer, Session(waiting).id.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, ours = os.read(reader, 100).decode(), Session(waiting).id
+    assert theirs.rpartition("-")[0] != ours.rpartition("-")[0] != ""
