@@ -41,17 +41,19 @@ def stepper_for(model: Any, prefix: Sequence[int]) -> Stepper | None:
     prefix: the ids that prompts begin with; they are computed once, by both, and the scores compared.
     """
     try:
-        if not prefix or not _is_llama(model):
+        from bitsandbytes.functional import has_avx512bf16
+
+        if not (prefix and _is_llama(model) and has_avx512bf16()):  # type: ignore[no-untyped-call]
             return None
         with torch.inference_mode():
             wanted = model(input_ids=torch.tensor([list(prefix)]), logits_to_keep=1).logits[0, -1].float()
-        if not all(map(is_packed, _projections(model))):  # which the first step did, where the CPU can
+        if not all(map(is_packed, _projections(model))):  # which that step did
             return None
         with torch.no_grad():
             stepper = Stepper(model)
         with torch.inference_mode():
             far = _distance(stepper.remember(prefix), wanted)
-    except (ArgumentError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+    except (ArgumentError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
         log.info("the fast step cannot be used with these packages: %s", error)
         return None
     return stepper if far < NEAR else None  # NaN is not near either
