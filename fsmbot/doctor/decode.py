@@ -46,21 +46,19 @@ def decode(
 ) -> Iterator[int]:
     """Yield at most `limit` new token ids, up to and without the first of `stops`.
 
-    model: a causal language model of transformers; ids: the prompt, one sequence. Raises DoctorError
-    where the model's scores are no numbers: of these, any choice would be garbage.
+    model: a causal language model of transformers, or a `Stepper`; ids: the prompt, one sequence. Raises
+    DoctorError where the model's scores are no numbers: of these, any choice would be garbage.
     """
     import torch
 
     choose = chooser(decoding)
     said: list[int] = []
-    cache: Any = None
-    step = torch.tensor([list(ids)], device=model.device)
+    take = model.begin() if hasattr(model, "begin") else _plain(model)
+    new = list(ids)
     while len(said) < limit:
         # Not one `inference_mode` around the loop: it would stay on for whoever takes the tokens.
         with torch.inference_mode():
-            out = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache = out.past_key_values
-            scores = out.logits[0, -1].float()
+            scores = take(new)
             if not math.isfinite(scores.max()):  # which NaN anywhere among them makes NaN
                 raise DoctorError(
                     "the model computes NaN or infinity: its weights or its adapter are damaged; restore "
@@ -71,7 +69,24 @@ def decode(
             return
         said.append(token)
         yield token
-        step = torch.tensor([[token]], device=model.device)
+        new = [token]
+
+
+def _plain(model: Any) -> Callable[[Sequence[int]], torch.Tensor]:
+    """Return the function that gives a model of transformers further ids, and returns the next scores."""
+    import torch
+
+    cache: Any = None
+
+    def take(ids: Sequence[int]) -> torch.Tensor:
+        nonlocal cache
+        step = torch.tensor([ids], device=model.device)
+        out = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
+        scores: torch.Tensor = out.logits[0, -1].float()
+        return scores
+
+    return take
 
 
 def chooser(decoding: Decoding) -> Callable[[torch.Tensor, Sequence[int]], int]:

@@ -195,8 +195,11 @@ class LocalDoctor:
                 f"'{folder}' was trained with the prompt format '{card.prompt_format}', but this "
                 f"base has '{prompt.format}'; use the base it was trained on"
             )
+        from fsmbot.doctor.stepper import stepper_for  # here, as it brings torch with it
+
+        model = stepper_for(model, prompt.prefix) or model
         loaded = _Loaded(model, prompt, self._decoding or card.decoding, card.max_prompt_tokens)
-        # The first step repacks the weights for this machine: better now than while a user waits.
+        # The first step may repack the weights for this machine: better now than while a user waits.
         next(decode(model, prompt.prefix, (), 1, loaded.decoding), None)
         return loaded, model_name(base, adapted)
 
