@@ -18,6 +18,7 @@ from fsmbot.errors import MissingExtra
 try:
     from prompt_toolkit.application import create_app_session, get_app, get_app_session
     from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.enums import DEFAULT_BUFFER
     from prompt_toolkit.history import History, InMemoryHistory
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
@@ -106,7 +107,7 @@ class Repl:
             self._screen = Screen(fence(session.output, dumb=dumb), dumb=dumb)
             self._prompt = make_prompt(self._history, self._toolbar)
             self._prompt.default_buffer.on_text_changed += self._typed
-            with keys_wait(session.input), interrupts_only(lambda: self._playing):
+            with keys_wait(session.input), interrupts_only(self._interrupted):
                 yield
 
     def _app_session(self) -> AbstractContextManager[object]:
@@ -184,6 +185,7 @@ class Repl:
             self._playing = True
             self._show(events)
         except KeyboardInterrupt:
+            self._playing = False
             self._screen.note("(stopped)")
         except FsmbotError as error:
             self._screen.problem(str(error) if isinstance(error, StateError) else f"error: {error}")
@@ -204,7 +206,13 @@ class Repl:
                 event = next(events, None)
             except KeyboardInterrupt as stop:
                 assert isinstance(events, Generator)
+                self._playing = True  # what is said to that may be stopped as well
                 event = events.throw(stop)
+
+    def _interrupted(self) -> bool:
+        """Say whether Ctrl-C is to stop what is being shown; once, as it may be pressed twice."""
+        playing, self._playing = self._playing, False
+        return playing
 
     def _waiting_for(self, node: str) -> str:
         """Return what the spinner says: which of the node's resources is loading, if one is."""
@@ -220,11 +228,16 @@ class Repl:
             try:
                 with strays_above_prompt():
                     draft, self._draft = self._draft, ""
-                    return self._prompt.prompt(default=draft, pre_run=self._look_for_edits)
+                    return self._prompt.prompt(default=draft, pre_run=self._begin_line)
             except KeyboardInterrupt:
                 continue
             except EOFError:
                 return None
+
+    def _begin_line(self) -> None:
+        """Make the prompt ready; after one that ended amid a search of the history it would stay there."""
+        get_app().layout.focus(DEFAULT_BUFFER)
+        self._look_for_edits()
 
     def _look_for_edits(self) -> None:
         """While the prompt is up, end it when a watched file is edited, and keep what was typed."""

@@ -20,7 +20,13 @@ DIALOGUE = ("ask_user", "say", "ans_greeting", "static_idk_msg")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that `tests/reliability` obeys: options must be known before folders are read."""
-    parser.addoption("--figures", metavar="FILE", type=Path, help="write what was reached as a table")
+    help = "write what was reached as a table"
+    parser.addoption("--figures", metavar="FILE", type=_absolute, help=help)
+
+
+def _absolute(path: str) -> Path:
+    """Return where a file will still be once a test has changed the folder."""
+    return Path(path).absolute()
 
 
 @pytest.fixture(autouse=True)

@@ -140,7 +140,7 @@ def test_a_failing_handler_does_not_end_the_talk(doctor_flow: Flow) -> None:
     assert code == 1
     assert out == PROMPT + "See a \nSee a doctor.\n"
     assert err.startswith("error: flow 'doctor', node 'ask_doctor', session ")
-    assert err.endswith(": ValueError (conftest.py:71)\n")  # what it says may quote a message
+    assert err.endswith(": ValueError (conftest.py:77)\n")  # what it says may quote a message
 
 
 def test_ctrl_c_in_an_answer_ends_the_program(doctor_flow: Flow) -> None:

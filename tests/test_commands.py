@@ -107,7 +107,7 @@ def test_why_tells_a_failure(chat: Chat) -> None:
         say(chat, "pain crash")
     lines = run(chat, "/why").split("\n")
     assert "check_medical  medical -> ask_doctor" in lines[2]
-    assert lines[-2].endswith("ValueError: the doctor broke (conftest.py:71)")
+    assert lines[-2].endswith("ValueError: the doctor broke (conftest.py:77)")
     assert lines[-1] == "the turn was taken back; the conversation stands where it stood"
 
 

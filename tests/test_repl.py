@@ -165,6 +165,28 @@ def test_ctrl_c_strikes_only_while_the_bot_speaks() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_pressed_twice_stops_no_more_than_the_answer(
+    doctor_flow: Flow, keys: PipeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one strikes while the first is still being told, and the talk goes on."""
+
+    registry, note = doctor_flow.registry, Screen.note
+
+    @registry.handler(name="ponder")
+    def ponder(turn: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def struck(screen: Screen, line: str) -> None:
+        if line == "(stopped)":
+            signal.raise_signal(signal.SIGINT)
+        note(screen, line)
+
+    monkeypatch.setattr(Screen, "note", struck)
+    text = "{start: ask_user, nodes: {ask_user: {next: ponder}, ponder: {next: end}}}"
+    shown = Talk(parse_flow(text, registry=registry), keys).type("a pain", ENTER, "hello", ENTER)
+    assert shown.count("(stopped)") == 2
+
+
 def test_ctrl_c_before_any_answer_takes_the_message_back(doctor_flow: Flow, keys: PipeInput) -> None:
     """The conversation stands where it stood, and the user is told."""
     registry = doctor_flow.registry
@@ -186,7 +208,7 @@ def test_a_failing_handler_does_not_end_the_repl(doctor_flow: Flow, keys: PipeIn
     shown = Talk(doctor_flow, keys).type("pain crash", ENTER, "a pain", ENTER)
     assert "node 'ask_doctor'" in shown
     assert (
-        "ValueError: the doctor broke (conftest.py:71)\n(your message was taken back; the Up key brings it"
+        "ValueError: the doctor broke (conftest.py:77)\n(your message was taken back; the Up key brings it"
         in shown
     )
     assert said(shown) == [PROMPT, "See a ", "See a doctor.", PROMPT]

@@ -40,6 +40,7 @@ FILE = Path(__file__).parent.parent.parent / "flows" / "doctor.yaml"
 ASKED = "I have a headache"
 TEXT = "Drink plenty of water and rest for a day. It gets better soon. "
 PATIENCE = 0.2
+"""Seconds of silence that are granted to what is slow; the rest fails at once, on a busy machine later."""
 BOUND = 20.0
 """Seconds within which a fallback must have come, whatever is wrong; most take a fraction of one."""
 
@@ -168,7 +169,7 @@ class Fault(NamedTuple):
     kind: str
     name: str
     doctor: Callable[[Kit], Any]
-    patience: float = PATIENCE
+    patience: float = 5.0
 
 
 def dead() -> Iterator[Fault]:
@@ -248,18 +249,18 @@ def halve(path: Path) -> None:
 
 
 def slow() -> Iterator[Fault]:
-    yield Fault("slow", "no first token", lambda kit: kit.doctor(at=0, fault=kit.wait))
-    yield Fault("slow", "no token after 9", lambda kit: kit.doctor(at=9, fault=kit.wait))
+    yield Fault("slow", "no first token", lambda kit: kit.doctor(at=0, fault=kit.wait), PATIENCE)
+    yield Fault("slow", "no token after 9", lambda kit: kit.doctor(at=9, fault=kit.wait), PATIENCE)
     yield Fault(
         "slow", "token by token", lambda kit: kit.doctor(at=EACH, fault=lambda: time.sleep(0.08)), 0.1
     )
     yield Fault("slow", "loads for ever", lambda kit: kit.unloaded(kit.wait), 0.1)
-    yield Fault("slow", "loads for too long", impatient_loading)
-    yield Fault("slow", "hangs in the prompt", lambda kit: prompting(kit, question=kit.wait))
-    yield Fault("slow", "hangs in the tokenizer", lambda kit: prompting(kit, decode=kit.wait))
-    yield Fault("slow", "an answer that nobody reads", unread)
+    yield Fault("slow", "loads for too long", impatient_loading, PATIENCE)
+    yield Fault("slow", "hangs in the prompt", lambda kit: prompting(kit, question=kit.wait), PATIENCE)
+    yield Fault("slow", "hangs in the tokenizer", lambda kit: prompting(kit, decode=kit.wait), PATIENCE)
+    yield Fault("slow", "an answer that nobody reads", unread, PATIENCE)
     yield Fault("slow", "nothing, again and again", lambda kit: pieces(iter(lambda: "", None)), 0.05)
-    yield Fault("slow", "a doctor of one's own hangs", lambda kit: pieces(map(kit.wait, "x")))
+    yield Fault("slow", "a doctor of one's own hangs", lambda kit: pieces(map(kit.wait, "x")), PATIENCE)
 
 
 def impatient_loading(kit: Kit) -> LocalDoctor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -292,12 +293,20 @@ def test_random_keys_neither_steer_nor_break(start: Start, reached: Callable[[st
         for _ in range(150):
             terminal.type(random_keys(chance))
             terminal.read(0.002)
-        terminal.type("\x1b[201~\x07\x07\r")
-        terminal.type("\x03")
+        come_to_rest(terminal)
         assert "You said:" in terminal.ask("still here"), terminal.raw[-2_000:]
         assert "nhandled exception" not in visible(terminal.raw)
         terminal.close()
     reached(f"{rounds * 150:,} keys or sequences, 0 came out as they are, 0 tracebacks")
+
+
+def come_to_rest(terminal: Terminal) -> None:
+    """End whatever the keys have begun: a sequence, a quoted key, a paste, a search, a line."""
+    for keys in ("", "\x1b[201~", "\x1b[201~\x07\x07\r", "\x03"):
+        terminal.type(keys)
+        patience = time.monotonic() + 0.7  # longer than prompt_toolkit waits for the rest of a sequence
+        while time.monotonic() < patience:
+            terminal.read(0.1)
 
 
 def random_keys(chance: random.Random) -> bytes:
