@@ -1,6 +1,6 @@
 """The doctor's model as its user would load it without fsmbot: transformers and peft, one token.
 
-    python bench/peers/usual_way.py QUESTION
+python bench/peers/usual_way.py QUESTION
 """
 
 from __future__ import annotations
