@@ -4,6 +4,9 @@ Nodes: load and check, compile, and walk through flows that ask, match, check an
 all kept in one process. Messages: up to the 20,000 characters that are read, everyday words, so that the
 gate reads them by all its rules. Histories: a turn in a session that has them. How training grows with
 the length of a dialogue is in Training.
+
+The collector of cycles is off here: when it passes depends on what else is in the process, and one pass
+would look like growth. With it, as in use, are the figures of Engine.
 """
 
 from __future__ import annotations

@@ -252,6 +252,31 @@ def doctor(rounds: int) -> Table:
     return Table("The doctor's first words", "ms", about, rows, missing, bars="median")
 
 
+def peaks() -> Table:
+    """Return the largest resident memory of a whole conversation with the doctor, and of the usual way."""
+    usual = str(HERE / "peers" / "usual_way.py")
+    rows: dict[str, dict[str, Value]] = {
+        "fsmbot: a greeting answered": {"MB": peak([sys.executable, *TALK], "hello\n")},
+        "fsmbot: a question answered": {"MB": peak([sys.executable, *TALK], QUESTION + "\n")},
+        "transformers and peft: one token": {"MB": peak([sys.executable, usual, QUESTION])},
+    }
+    return Table("Memory", "", "The largest resident set of the process.", rows, bars="MB")
+
+
+def peak(command: list[str], said: str = "") -> float:
+    """Run a process to its end; return its largest resident set in MB."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=variables(), stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(said.encode())
+    process.stdin.close()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_maxrss / 1000
+
+
 def measure(quick: bool = False) -> Measured:
     """Measure all of it: some seven minutes, quick some two."""
     rounds = 3 if quick else 20
@@ -259,6 +284,7 @@ def measure(quick: bool = False) -> Measured:
         "imports": imports(rounds),
         "commands": commands(rounds),
         "doctor": doctor(1 if quick else 5),
+        "memory": peaks(),
     }
     used = versions("prompt_toolkit", "torch", "transformers", "peft", "bitsandbytes") | installed("llm")
     return Measured(tables, versions=used)

@@ -1,10 +1,12 @@
 """How ours grows with its work: one function for each kind of work, each in a process of its own.
 
-Each returns points: the work, and the microseconds, seconds or megabytes that it took.
+Each returns points: the work, and the microseconds, seconds or megabytes that it took. The collector of
+cycles is off: when it passes depends on what else the process holds, and one pass would look like growth.
 """
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,8 @@ from fsmbot.handlers.medical import check_medical, vectors
 from fsmbot.stores import Store
 
 Points = list[tuple[int, float]]
+
+gc.disable()
 
 
 def doubled(most: str, steps: int = 8) -> Iterator[int]:
@@ -90,9 +94,9 @@ def message(most: str) -> dict[str, Points]:
 
 def messages(size: int) -> Iterator[str]:
     """Yield messages of so many characters; no two are the same, as a verdict may be remembered."""
-    words = "could you tell me whether the shop on the corner is open on Sundays, and what it sells?".split()
-    text = " ".join(words * 300)
-    starts = itertools.accumulate((len(word) + 1 for word in words * 10), initial=0)
+    sentence = "could you tell me whether the shop on the corner is open on Sundays, and what it sells? "
+    text = sentence * 300
+    starts = itertools.accumulate((len(word) + 1 for word in (sentence * 10).split()), initial=0)
     return (text[start : start + size].rpartition(" ")[0] for start in starts)
 
 

@@ -88,6 +88,10 @@ def _engine(table: str, row: str, column: str = "median") -> tuple[str, str, str
     return "engine", table, row, column
 
 
+def _speed(row: str, column: str) -> tuple[str, str, str, str]:
+    return "training", "speed", row, column
+
+
 CONVERSATION, TURN = "fsmbot: a conversation", "fsmbot: a turn"
 LANGGRAPH, LANGGRAPH_EXIT = "LangGraph: a turn", "LangGraph, durability='exit': a turn"
 
@@ -130,5 +134,21 @@ TARGETS = (
     Target(
         "check_medical, faster than MiniLM", ("gate", "messages", "MiniLM, transformers", "/ ours"),
         at_least=100,
+    ),
+    Target(
+        "training, faster than TRL", _speed("TRL", "ours is faster by"), at_least=3,
+    ),
+    Target("training, faster than TRL with packing", _speed("TRL, packing", "ours is faster by"), at_least=2),
+    Target(
+        "training, peak memory over TRL's", _speed("ours", "peak, MiB"), over=_speed("TRL", "peak, MiB"),
+        at_most=1,
+    ),
+    Target(
+        "training, peak memory over that of TRL with packing", _speed("ours", "peak, MiB"),
+        over=_speed("TRL, packing", "peak, MiB"), at_most=1,
+    ),
+    Target(
+        "training, the loss strays from float32's",
+        ("training", "losses", "largest difference", "difference"), at_most=0.01,
     ),
 )  # fmt: skip
