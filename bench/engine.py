@@ -3,8 +3,9 @@
 What is timed. Ours: `conversation` is a new session, the opening prompt, one message, its answer and the
 end; `turn` is a message and its answer in a session that goes on for 12 messages, its opening included.
 The peers: `turn` is a message and its answer on a machine that stands ready, which is the kinder measure;
-`conversation` is a session of its own for each message, where a peer has sessions. Peers that keep
-sessions change to a new one after 12 messages, too. All handlers of all subjects are the same stubs.
+`conversation` is a session of its own for each message, where a peer has sessions; LangGraph's is a thread
+that waits at an interrupt for the message, as its manual draws a chat. Peers that keep sessions change to a
+new one after 12 messages, too. All handlers of all subjects are the same stubs.
 Each subject is a process of its own; they take turns in batches of some 30 ms.
 """
 
@@ -58,6 +59,10 @@ DURABLE = {
     OUR_TURN: Subject("with_fsmbot", "sqlite_turn"),
     OURS: Subject("with_fsmbot", "sqlite_conversation"),
     "LangGraph, durability='exit': a turn": Subject("with_langgraph", "sqlite_exit", ENGINES),
+    "LangGraph, durability='exit': a conversation": Subject(
+        "with_langgraph", "sqlite_exit_conversation", ENGINES
+    ),
+    "LangGraph: a conversation": Subject("with_langgraph", "sqlite_conversation", ENGINES),
     "Burr: a turn": Subject("with_burr", "sqlite", ENGINES),
     "LangGraph: a turn": Subject("with_langgraph", "sqlite", ENGINES),
     "Chatsky: a turn": Subject("with_chatsky", "sqlite", ENGINES),
@@ -82,14 +87,14 @@ def measure(quick: bool = False) -> Measured:
         tables = {
             "in memory": timed("In memory, nothing kept", IN_MEMORY, seconds, folder, (OURS, OUR_TURN)),
             "kept in memory": timed("In memory, sessions kept", KEPT, seconds / 2, folder, (OUR_TURN,)),
-            "durable": timed(DURABLE_TITLE, DURABLE, seconds, folder, (OURS, OUR_TURN)),
+            "durable": timed(DURABLE_TITLE, DURABLE, 2 * seconds, folder, (OURS, OUR_TURN)),
             "idle": idle(folder, 10 if quick else 1),
             "large": large(folder, 10 if quick else 1),
         }
     finally:
         shutil.rmtree(folder)
-    used = versions("msgspec", "PyYAML") | installed(ENGINES) | {"pydantic-graph 1": "1.107.10"}
-    return Measured(tables, versions=used)
+    older = {f"{name} (1)": version for name, version in installed(PG1).items()}
+    return Measured(tables, versions=versions("msgspec", "PyYAML") | installed(ENGINES) | older)
 
 
 DURABLE_TITLE = "Durable, in a file"

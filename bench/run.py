@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -77,7 +76,6 @@ def main() -> None:
         readme.renew(load(out))
         return
     out.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not arguments.report:
         for subject in chosen(arguments.subjects):
             measure(subject, arguments.quick, out)

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import training_loops as loops
 import training_peers as peers
 import training_profile
 import training_setup as common
-from training_peers import Recorder, peak
+from training_recorder import Recorder, peak
 
 
 def ours(folder: Path) -> Recorder:
@@ -40,8 +41,8 @@ SUBJECTS: dict[str, Callable[[Path], Recorder]] = {
     "trl": partial(peers.trl, packing=False),
     "trl-packing": partial(peers.trl, packing=True),
     "trainer": peers.trainer,
-    "plain": peers.plain,
-    "fp32": peers.fp32,
+    "plain": loops.plain,
+    "fp32": loops.fp32,
 }
 OTHERS: dict[str, Callable[[Path], object]] = {
     "prepare": common.prepare,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 from gate_messages import cases, of_30_words
@@ -33,24 +34,23 @@ ACTIONS: dict[str, Callable[[Any], Callable[[str], Any]]] = {
 
 
 def parts(rounds: str) -> dict[str, dict[str, float]]:
-    """Return microseconds of each part for a medical and for an everyday message."""
+    """Return the median microseconds of each part for a medical and for an everyday message."""
     known = vectors()
     sides = {"medical": of_30_words(medical=True), "everyday": of_30_words(medical=False)}
-    return {
-        name: {side: typical(make(known), texts, int(rounds)) for side, texts in sides.items()}
-        for name, make in ACTIONS.items()
-    }
+    actions = {name: make(known) for name, make in ACTIONS.items()}
+    times = {(name, side): list[float]() for name in actions for side in sides}
+    for _ in range(int(rounds)):
+        for (name, side), found in times.items():
+            found.append(per_message(actions[name], sides[side]))
+    return {name: {side: median(times[name, side]) for side in sides} for name in actions}
 
 
-def typical(action: Callable[[str], Any], texts: list[str], rounds: int) -> float:
-    """Return the median over rounds of the mean microseconds a message."""
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for text in texts:
-            action(text)
-        found.append((time.perf_counter() - start) / len(texts) * 1e6)
-    return sorted(found)[len(found) // 2]
+def per_message(action: Callable[[str], Any], texts: list[str]) -> float:
+    """Return the mean microseconds a message."""
+    start = time.perf_counter()
+    for text in texts:
+        action(text)
+    return (time.perf_counter() - start) / len(texts) * 1e6
 
 
 def loading() -> dict[str, float]:

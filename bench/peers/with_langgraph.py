@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from doctor import DOCTOR, GREETING, IDK, is_greeting, is_medical, new_file, session_ids
+from doctor import DOCTOR, GREETING, IDK, PROMPT, is_greeting, is_medical, new_file, session_ids
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
 
 
 class State(TypedDict, total=False):
@@ -52,10 +53,16 @@ def route_greeting(state: State) -> str:
     return "ans_greeting" if is_greeting(state["text"]) else "static_idk_msg"
 
 
-def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
+def ask_and_wait(state: State) -> State:
+    """Stand in for ask_user in a chat: the run stops here until a message comes."""
+    return {"text": interrupt(PROMPT)}
+
+
+def build(checkpointer: BaseCheckpointSaver[Any] | None = None, asking: Any = ask_user) -> Any:
     """Return the compiled graph, which is shared by all sessions."""
     graph = StateGraph(State)
-    for node in (ask_user, check_medical, check_greeting, ask_doctor, ans_greeting, static_idk_msg):
+    graph.add_node("ask_user", asking)
+    for node in (check_medical, check_greeting, ask_doctor, ans_greeting, static_idk_msg):
         graph.add_node(node)
     graph.add_edge(START, "ask_user")
     graph.add_edge("ask_user", "check_medical")
@@ -83,9 +90,21 @@ def kept(saver: BaseCheckpointSaver[Any], **options: Any) -> Callable[[str], str
     return run
 
 
-def sqlite(**options: Any) -> Callable[[str], str]:
-    """Checkpoints in a file, with the saver's own settings of SQLite."""
-    return kept(SqliteSaver(sqlite3.connect(new_file(), check_same_thread=False)), **options)
+def file() -> SqliteSaver:
+    """Return a saver in a new file, with its own settings of SQLite."""
+    return SqliteSaver(sqlite3.connect(new_file(), check_same_thread=False))
+
+
+def conversation(saver: BaseCheckpointSaver[Any], **options: Any) -> Callable[[str], str]:
+    """A thread of its own for each message: it asks, waits at an interrupt, and is resumed."""
+    graph, ids = build(saver, ask_and_wait), session_ids(1)
+
+    def run(text: str) -> str:
+        thread = {"configurable": {"thread_id": next(ids)}}
+        graph.invoke({}, thread, **options)
+        return graph.invoke(Command(resume=text), thread, **options)["answer"]
+
+    return run
 
 
 def idle(count: int) -> InMemorySaver:
@@ -101,7 +120,9 @@ VARIANTS = {
     "turn": turn,
     "memory": lambda: kept(InMemorySaver()),
     "memory_exit": lambda: kept(InMemorySaver(), durability="exit"),
-    "sqlite": sqlite,
-    "sqlite_exit": lambda: sqlite(durability="exit"),
+    "sqlite": lambda: kept(file()),
+    "sqlite_exit": lambda: kept(file(), durability="exit"),
+    "sqlite_conversation": lambda: conversation(file()),
+    "sqlite_exit_conversation": lambda: conversation(file(), durability="exit"),
 }
 SESSIONS = {"idle": idle}

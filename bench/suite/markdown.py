@@ -51,7 +51,7 @@ def growth(series: Series) -> str:
 def targets(found: Sequence[Verdict]) -> str:
     """Return what was to be reached, and what was."""
     head = ["target", "bound", "figure", "", "why"]
-    return grid(head, [[v.text, v.bound, _figure(v), _word(v), _why(v)] for v in found])
+    return grid(head, [[v.text, v.bound, _figure(v), _word(v), v.reason] for v in found])
 
 
 def _figure(verdict: Verdict) -> str:
@@ -60,10 +60,6 @@ def _figure(verdict: Verdict) -> str:
 
 def _word(verdict: Verdict) -> str:
     return "not measured" if verdict.value is None else "reached" if verdict.reached else "**missed**"
-
-
-def _why(verdict: Verdict) -> str:
-    return verdict.reason if verdict.value is not None and not verdict.reached else ""
 
 
 def report(known: Mapping[str, Any], found: Sequence[Verdict], plots: Mapping[str, Sequence[str]]) -> str:
