@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -41,6 +42,16 @@ def measure(subject: str, quick: bool, out: Path) -> None:
     for series in measured.series.values():
         print(f"### {series.title}\n\n{markdown.growth(series)}\n", flush=True)
     merge(out, subject, noted, measured)
+
+
+def tried(subject: str, quick: bool, out: Path) -> bool:
+    """Measure one subject; a failure is shown, and is not to cost the figures of the others."""
+    try:
+        measure(subject, quick, out)
+    except Exception:
+        traceback.print_exc()
+        return False
+    return True
 
 
 def write_report(out: Path) -> None:
@@ -76,10 +87,11 @@ def main() -> None:
         readme.renew(load(out))
         return
     out.mkdir(parents=True, exist_ok=True)
+    failed = []
     if not arguments.report:
-        for subject in chosen(arguments.subjects):
-            measure(subject, arguments.quick, out)
+        failed = [s for s in chosen(arguments.subjects) if not tried(s, arguments.quick, out)]
     write_report(out)
+    sys.exit(f"not measured: {', '.join(failed)}" if failed else 0)
 
 
 if __name__ == "__main__":

@@ -19,24 +19,24 @@ ASK = """\
   n{i}:
     handler: ask_user
     prompt: Question {i}?
-    next: n{after}
+    next: {after}
 """
 MATCH = """\
   n{i}:
     handler: match
     cases: {{onwards: [yes]}}
-    next: {{onwards: n{after}, other: n{before}}}
+    next: {{onwards: {after}, other: n{before}}}
 """
 CHECK = """\
   n{i}:
     handler: check_greeting
-    next: {{greeting: n{before}, otherwise: n{after}}}
+    next: {{greeting: n{before}, otherwise: {after}}}
 """
 SAY = """\
   n{i}:
     handler: say
     text: Text {i}
-    next: n{after}
+    next: {after}
 """
 NODES = (ASK, SAY, MATCH, SAY, CHECK, SAY)
 """Small nodes: a flow file may have 100,000 keys and values, and 10,000 of these have nearly as many."""
@@ -44,11 +44,9 @@ NODES = (ASK, SAY, MATCH, SAY, CHECK, SAY)
 
 def flow_text(nodes: int) -> str:
     """Return a flow of so many nodes, each of which leads to the next."""
-    count = len(NODES)
-    lines = [NODES[i % count].format(i=i, after=i + 1, before=i - i % count) for i in range(nodes)]
-    return "start: n0\nnodes:\n" + "".join(lines).replace(f"n{nodes}\n", "end\n").replace(
-        f"n{nodes},", "end,"
-    )
+    count, names = len(NODES), [*(f"n{i}" for i in range(nodes)), "end"]
+    lines = (NODES[i % count].format(i=i, after=names[i + 1], before=i - i % count) for i in range(nodes))
+    return "start: n0\nnodes:\n" + "".join(lines)
 
 
 def walk(nodes: str) -> dict[str, float]:
