@@ -6,7 +6,8 @@ gate reads them by all its rules. Histories: a turn in a session that has them. 
 the length of a dialogue is in Training.
 
 The collector of cycles is off here: when it passes depends on what else is in the process, and one pass
-would look like growth. With it, as in use, are the figures of Engine.
+would look like growth. Of several times the shortest counts, as all else on the machine only adds. With the
+collector, and medians, are the figures of Engine.
 """
 
 from __future__ import annotations

@@ -87,9 +87,9 @@ def measure(quick: bool = False) -> Measured:
         say("; ".join(f"{value} {name}" for name, value in run("prepare", folder).items()))
         results, missing = runs(folder, 1 if quick else 3)
         tables = {"speed": speeds(results, missing), "losses": losses(results)}
-        about = "A step of ours, by kind of work; the shares are of its time without the profiler."
+        about = "A step of ours and its floor, then its work by kind, under the profiler, which slows it."
         tables["profile"] = Table("Where a step goes", "", about, run("profile", folder))
-        points = {"a step of four dialogues": run("lengths", folder)}
+        points = {"a step of two dialogues": run("lengths", folder)}
     finally:
         shutil.rmtree(folder)
     series = {"length": Series("Training on longer dialogues", "tokens a dialogue", "seconds", "", points)}

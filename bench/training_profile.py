@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +28,8 @@ KINDS = {
     "activations, norms, sums": ("aten::",),
 }
 """What stands for what in a profile: the first kind with a matching beginning."""
-DIALOGUES = 4
+FLOOR = "the floor: its products with frozen weights alone"
+DIALOGUES = 2
 LENGTHS = (64, 128, 256, 512, 1024)
 REPEATS = 3
 
@@ -62,9 +63,14 @@ def profile(folder: Path) -> dict[str, dict[str, float]]:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
         taken(job, batch)
     by_kind = kinds((event.key, event.self_cpu_time_total / 1000) for event in recorded.key_averages())
-    found = {"a step": whole * 1000, "the floor: its products with frozen weights alone": lowest * 1000}
-    every = found | dict(by_kind.most_common())
-    return {name: {"ms": ms, "share, %": 100 * ms / (whole * 1000)} for name, ms in every.items()}
+    top = {"a step": whole * 1000, FLOOR: lowest * 1000}
+    profiled = dict(by_kind.most_common())
+    return shares(top, whole * 1000) | shares(profiled, sum(profiled.values()))
+
+
+def shares(milliseconds: Mapping[str, float], whole: float) -> dict[str, dict[str, float]]:
+    """Return the rows of a table: milliseconds, and their share of the whole."""
+    return {name: {"ms": ms, "share, %": 100 * ms / whole} for name, ms in milliseconds.items()}
 
 
 def tokens(examples: Sequence[Example]) -> int:
@@ -120,13 +126,14 @@ def typical(action: Callable[[], Any]) -> float:
 
 
 def lengths(folder: Path) -> list[tuple[int, float]]:
-    """Return the seconds of a step of four dialogues, by the tokens of a dialogue."""
-    job = prepared_job(folder, [], **{"data.max_tokens": max(LENGTHS), "steps.steps": 1})
+    """Return the seconds of a step of two dialogues, by the tokens of a dialogue; the shortest of several."""
+    longest = max(LENGTHS)
+    job = prepared_job(folder, [], **{"data.max_tokens": longest, "steps.micro_tokens": longest})
     points = []
     for length in LENGTHS:
         batch = [made_up(job.learner, length, seed) for seed in range(DIALOGUES)]
         taken(job, batch)
-        points.append((length, median(taken(job, batch) for _ in range(REPEATS))))
+        points.append((length, min(taken(job, batch) for _ in range(REPEATS))))
     return points
 
 
