@@ -1,8 +1,8 @@
 """Measure, print tables, and keep the figures.
 
     python bench/run.py [--quick] [--out FOLDER] [SUBJECT ...]
-    python bench/run.py --report      RESULTS.md and plots anew from results.json
-    python bench/run.py --readme      the README's tables anew from results.json
+    python bench/run.py --report      RESULTS.md, plots and the README's figures anew from results.json
+    python bench/run.py --readme      the README's figures alone
 
 Without a subject: all but `training`, which takes long. A subject is a module of this folder with a
 function `measure(quick) -> Measured`; what it measures takes the place of what results.json has of it.
@@ -55,11 +55,13 @@ def tried(subject: str, quick: bool, out: Path) -> bool:
 
 
 def write_report(out: Path) -> None:
-    """Write RESULTS.md and the plots, and print what became of the targets."""
+    """Write RESULTS.md and the plots, here the README's figures too, and print what became of the targets."""
     known = load(out)
     drawn = {subject: plots.draw(subject, Measured.read(stored), out) for subject, stored in known.items()}
     found = verdicts(known, TARGETS)
     (out / "RESULTS.md").write_text(markdown.report(known, found, drawn), encoding="utf-8")
+    if out.resolve() == HERE.resolve():
+        readme.renew(known)
     print(f"## targets\n\n{markdown.targets(found)}\n\n{out / 'RESULTS.md'} is written")
 
 

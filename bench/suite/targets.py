@@ -98,6 +98,9 @@ REASONS = {
     "check_medical, faster than MiniLM": (
         "the emergency rules read every message that is not medical, and take most of the time"
     ),
+    "Training on longer dialogues: a step of two dialogues grows with the power of the work": (
+        "attention compares each token with all before it in its dialogue"
+    ),
 }
 """Why a target is missed, by its text."""
 
