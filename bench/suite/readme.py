@@ -179,7 +179,7 @@ BLOCKS = {
                 "{training|losses|largest difference|difference}",
             ),
             (
-                "the share of a step that its products with frozen weights take, which nothing exact can spare",
+                "the share of a step that products with frozen weights take, which nothing exact can spare",
                 "{training|profile|the floor: its products with frozen weights alone|share, %} %",
             ),
         ],
