@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from suite.environments import NotInstalled, last_words
 from suite.results import ROOT
@@ -20,9 +21,15 @@ PATIENCE = 120.0
 """Seconds after which what was to be shown will not be shown any more."""
 
 
+@cache
+def _state() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for what children keep of themselves; it goes when we do."""
+    return tempfile.TemporaryDirectory(dir=scratch())
+
+
 def variables() -> dict[str, str]:
     """Return the environment of a child, which leaves no trace in the user's folders."""
-    state = tempfile.mkdtemp(dir=scratch())
+    state = _state().name
     kept = {key: value for key, value in QUIET.items() if key != "OMP_NUM_THREADS"}  # as a user has it
     return {**os.environ, **kept, "XDG_STATE_HOME": state, "LLM_USER_PATH": state, "TERM": "xterm"}
 
