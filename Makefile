@@ -1,5 +1,6 @@
 # make chat   talk with the doctor flow (installs what is missing first)
 # make test   lint, type-check and test
+# make bench  measure against peers, and write bench/results.json and bench/RESULTS.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,13 +23,12 @@ test-hard: $(VENV)/installed
 	$(BIN)/python -m pytest -m "hard or promise" -s --figures tests/RELIABILITY.md
 
 bench: $(VENV)/installed
-	$(BIN)/python bench/engine.py
-	$(BIN)/python bench/load.py
-	$(BIN)/python bench/start.py
-	$(BIN)/python bench/gate.py
+	@$(BIN)/python -m fsmbot.doctor fetch
+	$(BIN)/python bench/run.py
 
 bench-training: $(VENV)/installed
-	$(BIN)/python bench/training.py
+	@$(BIN)/python -m fsmbot.doctor fetch
+	$(BIN)/python bench/run.py training
 
 # The stamp is newer than what it was made from, so an unchanged environment is not touched again.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt

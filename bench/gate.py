@@ -1,105 +1,94 @@
-"""What the medical gate costs: time per message, time to load, memory, and files.
+"""The medical gate: what check_medical costs, against an encoder and against TF-IDF.
 
-    python bench/gate.py
+Messages are those of tests/gate put together to 30 words, medical and everyday ones in turn; all run on
+one thread. MiniLM has the architecture of all-MiniLM-L6-v2 and random weights, as no hub is reached:
+that is right for time and memory, and says nothing about quality. TF-IDF is scikit-learn's, with words
+and pairs of words, and logistic regression. check_medical reads a message that is not medical by the
+emergency rules as well, which takes longer than the score.
 
-Messages are those of tests/gate, and the same put together to 30 words, the length that the figures
-are for. Every message is scored once per round, so that words and messages change as in use. Load time
-and memory are those of a fresh process that has numpy already, the median of five.
+`ready`: a fresh process until its first verdict, imports included; the interpreter's own start is not.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import platform
+import shutil
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from suite.environments import NotInstalled, installed, say
+from suite.machine import versions
+from suite.results import ROOT, Measured, Table, Value, ratio, spread
+from suite.workers import Subject, once, scratch, take_turns
 
-from fsmbot.handlers.emergency import emergency  # noqa: E402  (the checkout, not what is installed)
-from fsmbot.handlers.greeting import is_greeting  # noqa: E402
-from fsmbot.handlers.medical import SHIPPED, check_medical, vectors  # noqa: E402
-from fsmbot.turn import Turn  # noqa: E402
-
-LOADING = """
-import gc, json, time
-import numpy
-import fsmbot.handlers.medical as medical
-numpy.ones((9, 9)) @ numpy.ones((9, 9))
-def megabytes():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
-gc.collect()
-before, start = megabytes(), time.perf_counter()
-gate = medical.vectors().gate
-seconds = time.perf_counter() - start
-loaded = megabytes() - before
-gate.score("my head hurts and I feel dizy")
-print(json.dumps([seconds, loaded, megabytes() - before]))
-"""
+OURS = "fsmbot: check_medical"
+SUBJECTS = {
+    OURS: Subject("gate_fsmbot", "gate"),
+    "TF-IDF, scikit-learn": Subject("gate_tfidf", "gate", "scikit-learn"),
+    "MiniLM, transformers": Subject("gate_minilm", "gate"),
+}
+PREPARED = ("TF-IDF, scikit-learn", "MiniLM, transformers")
+SHIPPED = ROOT / "fsmbot" / "assets" / "medical-vectors"
 
 
-def messages_of_30_words() -> dict[str, list[str]]:
-    """Return medical and other messages, each of 30 words of several short ones."""
-    sides: dict[str, list[str]] = {"medical": [], "everyday": []}
-    for name in ("tuned", "unseen"):
-        with (ROOT / "tests" / "gate" / f"{name}.csv").open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                sides["medical" if row["label"] == "medical" else "everyday"] += row["text"].split()
-    return {
-        side: [" ".join(words[i : i + 30]) for i in range(0, len(words) - 30, 30)]
-        for side, words in sides.items()
-    }
+def measure(quick: bool = False) -> Measured:
+    """Measure all of it: some two minutes, quick half a minute."""
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    try:
+        sizes = {OURS: sum(path.stat().st_size for path in SHIPPED.iterdir())} | prepared(folder)
+        tables = {
+            "messages": messages(sizes, 5.0 if quick else 40.0, 2 if quick else 7, folder),
+            "parts": parts(5 if quick else 40, folder),
+            "loading": loading(2 if quick else 7, folder),
+        }
+    finally:
+        shutil.rmtree(folder)
+    return Measured(tables, versions=versions("numpy", "torch", "transformers") | installed("scikit-learn"))
 
 
-def per_message(action: Callable[[str], object], messages: list[str], rounds: int = 40) -> float:
-    """Return the median over the rounds of the mean microseconds a message."""
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for message in messages:
-            action(message)
-        found.append((time.perf_counter() - start) / len(messages) * 1e6)
-    return statistics.median(found)
+def prepared(folder: Path) -> dict[str, int]:
+    """Have the peers write their models; return the bytes of these."""
+    sizes = {}
+    for name in PREPARED:
+        subject = SUBJECTS[name]
+        try:
+            sizes[name] = once(Subject(subject.module, "prepare", subject.environment), "call", folder=folder)
+        except NotInstalled as error:
+            say(f"{name} is left out: {error}")
+    return sizes
 
 
-def loading() -> tuple[float, float, float]:
-    """Return milliseconds, and megabytes before and after the first misspelt word."""
-    found = []
-    for _ in range(5):
-        command = [sys.executable, "-c", LOADING]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        found.append(json.loads(done.stdout))
-    seconds, loaded, used = map(statistics.median, zip(*found, strict=True))
-    return seconds * 1000, loaded, used
+def messages(sizes: dict[str, int], seconds: float, starts: int, folder: Path) -> Table:
+    """Time a message, and how long a process takes to be ready."""
+    rounds = take_turns(SUBJECTS, seconds, folder)
+    ready: dict[str, list[float]] = {name: [] for name in rounds.times}
+    for _ in range(starts):
+        again = take_turns({name: SUBJECTS[name] for name in ready}, 0, folder)
+        for name, facts in again.facts.items():
+            ready[name].append(facts["ready"] * 1000)
+    rows: dict[str, dict[str, Value]] = {}
+    for name, times in rounds.times.items():
+        rows[name] = {
+            **spread(times),
+            "/ ours": ratio(times, rounds.times[OURS]),
+            "ready, ms": statistics.median(ready[name]),
+            "memory, MB": rounds.facts[name]["rss"] / 1e6,
+            "files, MB": sizes[name] / 1e6,
+        }
+    about = "Microseconds a message, one at a time; the memory is that of the whole process."
+    return Table("A message of 30 words", "µs", about, rows, rounds.missing, bars="median")
 
 
-def main() -> None:
-    """Measure and print a table."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    known, sides = vectors(), messages_of_30_words()
-    subjects: dict[str, Callable[[str], object]] = {
-        "score": known.gate.score,
-        "check_medical": lambda text: check_medical(Turn(text), known),
-        "is_greeting": is_greeting,
-        "emergency": emergency,
-    }
+def parts(rounds: int, folder: Path) -> Table:
+    """Time the parts of the gate on either side."""
+    rows = once(Subject("gate_fsmbot", "parts"), "call", str(rounds), folder=folder)
+    return Table("Parts of the gate", "µs", "Medical and everyday messages of 30 words.", rows)
+
+
+def loading(rounds: int, folder: Path) -> Table:
+    """Time loading alone, in fresh processes that have numpy already."""
+    found = [once(Subject("gate_fsmbot", "loading"), "call", folder=folder) for _ in range(rounds)]
+    row = {column: statistics.median(one[column] for one in found) for column in found[0]}
     size = sum(path.stat().st_size for path in SHIPPED.iterdir()) / 1e6
-    milliseconds, loaded, used = loading()
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n")
-    print("| 30 words | medical, us | everyday, us |\n| --- | --- | --- |")
-    for name, action in subjects.items():
-        medical, everyday = (per_message(action, sides[side]) for side in ("medical", "everyday"))
-        print(f"| {name} | {medical:.0f} | {everyday:.0f} |")
-    print(f"\nload {milliseconds:.0f} ms; memory {loaded:.1f} MB, {used:.1f} MB once a word is misspelt;")
-    print(f"files {size:.2f} MB")
-
-
-if __name__ == "__main__":
-    main()
+    about = "In a process that has numpy already."
+    return Table("Loading the gate", "", about, {"fsmbot's gate": {**row, "files, MB": size}})

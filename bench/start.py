@@ -1,103 +1,189 @@
-"""How long commands take from the shell: whole processes, from start to exit or to the first words.
+"""Starting: whole processes, from start to exit, to the first prompt, or to the first words.
 
-    python bench/start.py [ROUNDS]
+Subjects take turns; the bare interpreter of each environment is the floor. The file cache is warm. The
+doctor's first words need the base model in the cache (`python -m fsmbot.doctor fetch`).
 
-Subjects take turns, so that a drift of the machine's speed hits them alike; the bare interpreter is
-the floor. The doctor's first words need the base model in the cache (`python -m fsmbot.doctor fetch`).
+`llm chat` is asked with a key that is none, so that it comes to its prompt and no further. What
+`transformers` loads is the same base in the same 4 bits, with the same adapter by peft, from the same
+folder, and it generates one token.
 """
 
 from __future__ import annotations
 
 import os
-import pty
-import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from suite.environments import HERE, NotInstalled, installed, interpreter, say
+from suite.machine import versions
+from suite.processes import Terminal, peak, prompt_of, variables, whole
+from suite.results import ROOT, Measured, Table, Value, spread
+
 TALK = ["-m", "fsmbot", "--flow", "flows/doctor.yaml"]
-QUESTION = b"I have had a sore throat for three days, what can I do?\n"
+QUESTION = "I have had a sore throat for three days, what can I do?"
+TYPING_SECONDS = 10.0
+
+IMPORTS = {
+    "fsmbot": ("", "import fsmbot"),
+    "transitions": ("engines", "from transitions import Machine"),
+    "python-statemachine": ("engines", "from statemachine import StateChart"),
+    "Burr": ("engines", "from burr.core import ApplicationBuilder"),
+    "pydantic-graph 2": ("engines", "from pydantic_graph import GraphBuilder"),
+    "LangGraph": ("engines", "from langgraph.graph import StateGraph"),
+    "Chatsky": ("engines", "import chatsky"),
+    "llm": ("llm", "import llm"),
+    "scikit-learn (TF-IDF)": ("scikit-learn", "from sklearn.feature_extraction.text import TfidfVectorizer"),
+    "transformers": ("", "from transformers import AutoModelForCausalLM"),
+}
 
 
-def whole(*arguments: str, said: bytes = b"") -> Callable[[], float]:
-    """Return a function that runs a process to its end and returns the seconds."""
+def first_words(typing: float) -> Callable[[], float]:
+    """Return a function that returns the milliseconds from Enter to the doctor's first words.
+
+    typing: how long the user takes to type, from the first prompt on.
+    """
 
     def run() -> float:
-        start = time.perf_counter()
-        command = [sys.executable, *arguments]
-        subprocess.run(command, cwd=ROOT, input=said, stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - start
+        terminal = Terminal.of(sys.executable, *TALK)
+        try:
+            terminal.wait_for(b"you>")
+            terminal.type(QUESTION)
+            time.sleep(typing)
+            entered = time.perf_counter()
+            terminal.type("\r")
+            words = terminal.wait_for(b"bot> ", b"bot>\x1b")
+            return words - (entered - terminal.started) * 1000
+        finally:
+            terminal.close()
 
     return run
 
 
-def first_prompt() -> float:
-    """Return the seconds until the REPL's prompt stands on a terminal."""
-    start = time.perf_counter()
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(ROOT)
-        os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()
-        os.execv(sys.executable, [sys.executable, *TALK])
-    shown = b""
-    while b"you>" not in shown:
-        shown += os.read(terminal, 65536)
-    seconds = time.perf_counter() - start
-    os.write(terminal, b"\x04")
-    os.waitpid(child, 0)
-    os.close(terminal)
-    return seconds
-
-
-def first_words() -> float:
-    """Return the seconds from process start to the doctor's first words."""
+def piped_words() -> float:
+    """Return the milliseconds from process start to the doctor's first words, through a pipe."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *TALK], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, *TALK], cwd=ROOT, env=variables(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(QUESTION)
+    process.stdin.write(QUESTION.encode() + b"\n")
     process.stdin.close()
-    process.stdout.readline()  # the prompt
+    process.stdout.readline()  # the opening prompt
     os.read(process.stdout.fileno(), 1)
-    seconds = time.perf_counter() - start
-    process.stdout.read()
+    milliseconds = (time.perf_counter() - start) * 1000
+    process.kill()
     process.wait()
-    return seconds
+    process.stdout.close()
+    return milliseconds
 
 
-SUBJECTS: dict[str, Callable[[], float]] = {
-    "python -c pass": whole("-c", "pass"),
-    "python -c 'import fsmbot'": whole("-c", "import fsmbot"),
-    "fsmbot --help": whole("-m", "fsmbot", "--help"),
-    "fsmbot check flows/doctor.yaml": whole("-m", "fsmbot", "check", "flows/doctor.yaml"),
-    "a greeting answered (piped)": whole(*TALK, said=b"hello\n"),
-    "first prompt on a terminal": first_prompt,
-}
+def in_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> tuple[Times, dict[str, str]]:
+    """Run all subjects once to warm the file cache, then in rounds; return times, and what failed."""
+    times: Times = {}
+    missing: dict[str, str] = {}
+    for number in range(rounds + 1):
+        for name, run in subjects.items():
+            if name in missing:
+                continue
+            try:
+                milliseconds = run()
+            except NotInstalled as error:
+                missing[name] = str(error)
+                say(f"{name} is left out: {error}")
+                continue
+            if number:
+                times.setdefault(name, []).append(milliseconds)
+    return times, missing
 
 
-def main() -> None:
-    """Print a table of milliseconds."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    times: dict[str, list[float]] = {name: [] for name in SUBJECTS}
-    for _ in range(rounds + 1):
-        for name, run in SUBJECTS.items():
-            times[name].append(run())
-    times = {name: values[1:] for name, values in times.items()}  # the first round warms the file cache
-    times["the doctor's first words, model cached"] = [first_words() for _ in range(3)]
-    print("| milliseconds | median | min | max |\n| --- | ---: | ---: | ---: |")
-    for name, values in times.items():
-        ms = [value * 1000 for value in values]
-        print(f"| {name} | {statistics.median(ms):.0f} | {min(ms):.0f} | {max(ms):.0f} |")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"\nPeak memory of the largest of these processes: {peak:.2f} GB")
+Times = dict[str, list[float]]
 
 
-if __name__ == "__main__":
-    main()
+def imports(rounds: int) -> Table:
+    """Time each import, and the bare interpreter of its environment just before it."""
+    subjects: dict[str, Callable[[], float]] = {}
+    missing = {}
+    for name, (environment, code) in IMPORTS.items():
+        try:
+            python = interpreter(environment)
+        except NotInstalled as error:
+            missing[name] = str(error)
+            continue
+        subjects |= {f"bare {name}": whole(python, "-c", "pass"), name: whole(python, "-c", code)}
+    times, failed = in_turns(subjects, rounds)
+    rows: dict[str, dict[str, Value]] = {}
+    for name in IMPORTS:
+        if name in times:
+            pairs = zip(times[name], times[f"bare {name}"], strict=True)
+            over = statistics.median(one - bare for one, bare in pairs)
+            rows[name] = {"over bare": over, **spread(times[name])}
+    for row in rows.values():
+        row["/ ours"] = float(row["over bare"]) / float(rows["fsmbot"]["over bare"])
+    about = "A process that imports and ends; `over bare`: without the bare interpreter's time."
+    return Table("Imports", "ms", about, rows, missing | failed, bars="over bare")
+
+
+def commands(rounds: int) -> Table:
+    """Time the commands of a user, and llm's prompt."""
+    ours = sys.executable
+    subjects = {
+        "bare interpreter": whole(ours, "-c", "pass"),
+        "fsmbot --help": whole(ours, "-m", "fsmbot", "--help"),
+        "fsmbot check flows/doctor.yaml": whole(ours, "-m", "fsmbot", "check", "flows/doctor.yaml"),
+        "first prompt": prompt_of(b"you>", ours, *TALK),
+        "a greeting answered, piped": whole(ours, *TALK, said="hello\n"),
+    }
+    missing = {}
+    try:
+        python = interpreter("llm")
+        llm = [str(Path(python).with_name("llm")), "chat", "-m", "gpt-4o-mini", "--key", "none"]
+        subjects["llm chat: first prompt"] = prompt_of(b"> ", python, *llm)
+    except NotInstalled as error:
+        missing["llm chat"] = str(error)
+    times, failed = in_turns(subjects, rounds)
+    rows = {name: spread(values) for name, values in times.items()}
+    return Table("Commands", "ms", "From the shell.", rows, missing | failed, bars="median")
+
+
+def doctor(rounds: int) -> Table:
+    """Time the doctor's first words, and the usual way to the same model's first token."""
+    usual = str(HERE / "peers" / "usual_way.py")
+    subjects = {
+        "fsmbot: from the shell to the doctor's first words, piped": piped_words,
+        "transformers and peft: from the shell to the first token": whole(sys.executable, usual, QUESTION),
+        "fsmbot: first words, asked at once": first_words(0.0),
+        f"fsmbot: first words, after {TYPING_SECONDS:.0f} s of typing": first_words(TYPING_SECONDS),
+    }
+    times, missing = in_turns(subjects, rounds)
+    rows = {name: spread(values) for name, values in times.items()}
+    about = "The model is in the cache. From the shell, or, on a terminal, from the Enter key on."
+    return Table("The doctor's first words", "ms", about, rows, missing, bars="median")
+
+
+def peaks() -> Table:
+    """Return the largest resident memory of a whole conversation with the doctor, and of the usual way."""
+    usual = str(HERE / "peers" / "usual_way.py")
+    rows: dict[str, dict[str, Value]] = {
+        "fsmbot: a greeting answered": {"MB": peak([sys.executable, *TALK], "hello\n")},
+        "fsmbot: a question answered": {"MB": peak([sys.executable, *TALK], QUESTION + "\n")},
+        "transformers and peft: one token": {"MB": peak([sys.executable, usual, QUESTION])},
+    }
+    return Table("Memory", "", "The largest resident set of the process.", rows, bars="MB")
+
+
+def measure(quick: bool = False) -> Measured:
+    """Measure all of it: some seven minutes, quick some two."""
+    rounds = 3 if quick else 20
+    tables = {
+        "imports": imports(rounds),
+        "commands": commands(rounds),
+        "doctor": doctor(1 if quick else 5),
+        "memory": peaks(),
+    }
+    used = versions("prompt_toolkit", "torch", "transformers", "peft", "bitsandbytes") | installed("llm")
+    return Measured(tables, versions=used)

@@ -1,51 +1,62 @@
-"""The training loop against TRL, on a CPU: speed, memory, and whether the loss is right.
-
-    python bench/training.py [--rounds 3] [--steps 11] [--peers FOLDER] [--data FILE] [--out FILE.json]
+"""The training loop, against TRL, transformers.Trainer and a plain loop, on a CPU: speed, memory, and whether
+the loss is right.
 
 The embedded base in NF4, LoRA r=16 on all linear layers, 256 tokens, 8 dialogues a step, one pass over
 the same dialogues with the same prompt and the same first adapter, at a constant rate:
 
 - ours: `trainer.loop.train` with the shipped configuration, but for the size of a batch, the rate, and
   parts of 512 tokens instead of 2,048, which take less memory and hardly more time.
-- trl: SFTTrainer on prompt/completion messages. Set are max_length, learning_rate and its schedule
+- TRL: SFTTrainer on prompt/completion messages. Set are max_length, learning_rate and its schedule
   (constant), one epoch, the LoRA, use_cpu, sequential sampling (so that its steps see the dialogues
   that ours see), a log every step, no saving and no bars. All else is its default: 8 dialogues a step
   padded to the longest, bfloat16, gradient checkpointing.
-- trl-packing: the same with packing, 4 rows of 256 tokens a step: some ten dialogues.
-- fp32: what the loss should be. Every weight dequantized to float32, peft's own forward pass, batches
+- TRL, packing: the same with packing, 4 rows of 256 tokens a step: some ten dialogues.
+- transformers.Trainer: the model as `prepare_model_for_kbit_training` makes it, which turns gradient
+  checkpointing on; batches padded to the longest, bfloat16.
+- a plain loop: the same model in a loop of ten lines, bfloat16 by autocast.
+- float32: what the loss should be. Every weight dequantized to float32, peft's own forward pass, batches
   padded on the right. Slow and large; run once, for the first 10 steps.
 
 Every run is a process of its own. Subjects take turns, so that a drift of the machine's speed hits
 them alike; the first step is left out. A useful token is one that is not padding. TRL also learns the
 newline after each answer, and is given credit for it. Peak memory is the largest resident set of the
-whole process, loading included.
+whole process, loading included. TRL is installed by itself into a folder of its own: what it needs is
+ours already, so that both sides compute with the same torch, transformers and bitsandbytes.
 
-TRL is pinned in bench/peers.txt and installed by pip into a folder of its own, without what it needs:
-that is ours already, so that both sides compute with the same torch, transformers and bitsandbytes.
-About 12 minutes on two quiet cores. `python bench/training_subjects.py` runs one subject.
+The floor is what no exact step can do without: every token through every frozen weight, forward and back,
+and every answer token through the head, timed alone in the loop's own type and parts.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-DATA = HERE.parent.parent / "shared" / "data" / "doctor_qa_train.jsonl.gz"
-PEERS = HERE.parent / "runs" / "bench-peers"
-SUBJECTS = {"ours": 1.0, "trl": 3.0, "trl-packing": 2.0}
-"""What takes turns, and how many times faster than it ours must be."""
-LARGEST_DIFFERENCE = 0.01
+from suite.environments import HERE, NotInstalled, beside_ours, last_words, requirements, say
+from suite.machine import versions
+from suite.results import ROOT, Measured, Series, Table, Value
+from suite.workers import scratch
+
+DATA = Path(os.environ.get("DOCTOR_QA", ROOT.parent / "shared" / "data" / "doctor_qa_train.jsonl.gz"))
+"""Dialogues with columns input and output; DOCTOR_QA names others."""
+OURS, TRUTH = "ours", "fp32"
+SUBJECTS = {
+    OURS: "ours",
+    "trl": "TRL",
+    "trl-packing": "TRL, packing",
+    "trainer": "transformers.Trainer",
+    "plain": "a plain loop",
+}
+RATE = 2e-4
 
 
 @dataclass(frozen=True)
@@ -67,132 +78,88 @@ class Result:
         return sum(self.tokens[1:]) / (self.times[-1] - self.times[0])
 
 
-def install_peers(folder: Path) -> None:
-    """Install what bench/peers.txt pins into the folder, unless it is there already."""
-    wanted, stamp = HERE / "peers.txt", folder / "installed.txt"
-    if stamp.exists() and stamp.read_text() == wanted.read_text():
-        return
-    say(f"installing {wanted.read_text().strip()} into {folder}")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-deps", "--upgrade", "--target", folder, "-r", wanted], check=True)
-    stamp.write_text(wanted.read_text())
+def measure(quick: bool = False) -> Measured:
+    """Measure all of it: some twenty minutes, quick some four."""
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    try:
+        setup = {"data": str(DATA.resolve()), "steps": 3 if quick else 11, "rate": RATE}
+        (folder / "setup.json").write_text(json.dumps(setup))
+        say("; ".join(f"{value} {name}" for name, value in run("prepare", folder).items()))
+        results, missing = runs(folder, 1 if quick else 3)
+        tables = {"speed": speeds(results, missing), "losses": losses(results)}
+        about = "A step of ours and its floor, then its work by kind, under the profiler, which slows it."
+        tables["profile"] = Table("Where a step goes", "", about, run("profile", folder))
+        points = {"a step of two dialogues": run("lengths", folder)}
+    finally:
+        shutil.rmtree(folder)
+    series = {"length": Series("Training on longer dialogues", "tokens a dialogue", "seconds", "", points)}
+    used = versions("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+    return Measured(
+        tables, series, used | {"trl": requirements("trl").read_text().strip().partition("==")[2]}
+    )
 
 
-def run(subject: str, folder: Path, peers: Path) -> dict[str, Any]:
-    """Run one subject in a process of its own; return what it printed last, or exit with its error."""
-    path = [HERE.parent, peers] if subject.startswith("trl") else [HERE.parent]
-    environment = {
+def run(subject: str, folder: Path) -> Any:
+    """Run one subject in a process of its own; return what it printed last. Raises NotInstalled."""
+    path = [ROOT, beside_ours("trl")] if subject.startswith("trl") else [ROOT]
+    variables = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(str(folder.resolve()) for folder in path),
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
         "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
     }
     command = [sys.executable, str(HERE / "training_subjects.py"), subject, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{subject} failed:\n{done.stderr}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+        raise NotInstalled(last_words(done.stderr))
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list[Result]]:
-    """Run every subject in turn, `rounds` times, and float32 once."""
-    setup = {"data": str(arguments.data.resolve()), "steps": arguments.steps, "rate": arguments.rate}
-    (folder / "setup.json").write_text(json.dumps(setup))
-    facts = run("prepare", folder, arguments.peers)
-    say("; ".join(f"{value} {name}" for name, value in facts.items()))
-    order = [subject for _ in range(arguments.rounds) for subject in SUBJECTS]
+def runs(folder: Path, rounds: int) -> tuple[dict[str, list[Result]], dict[str, str]]:
+    """Run every subject in turn, `rounds` times, and float32 once; return results, and what failed."""
     results: dict[str, list[Result]] = {}
-    for subject in [*order, "fp32"]:
-        result = Result(**run(subject, folder, arguments.peers))
+    missing: dict[str, str] = {}
+    for subject in [*(name for _ in range(rounds) for name in SUBJECTS), TRUTH]:
+        if subject in missing:
+            continue
+        try:
+            result = Result(**run(subject, folder))
+        except NotInstalled as error:
+            missing[subject] = str(error)
+            say(f"{subject} is left out: {error}")
+            continue
         results.setdefault(subject, []).append(result)
         say(f"{subject}: {result.speed:.1f} tokens/s, {result.peak:.0f} MiB, loss {result.losses[-1]:.4f}")
-    return results
+    return results, missing
 
 
-def summarize(results: dict[str, list[Result]]) -> dict[str, Any]:
-    """Return medians, ratios (ours over theirs, round by round) and the differences of the losses."""
-    ours = results["ours"]
-    subjects = {}
-    for name, needed in SUBJECTS.items():
-        ratios = [mine.speed / its.speed for mine, its in zip(ours, results[name], strict=True)]
-        subjects[name] = {
-            "tokens_per_second": statistics.median(result.speed for result in results[name]),
-            "peak_mib": max(result.peak for result in results[name]),
-            "loaded_mib": max(result.loaded for result in results[name]),
-            "ratio": statistics.median(ratios),
-            "ratio_range": [min(ratios), max(ratios)],
-            "ratio_needed": needed,
+def speeds(results: Mapping[str, list[Result]], missing: Mapping[str, str]) -> Table:
+    """Return medians, and the ratios (ours over theirs) of each round."""
+    rows: dict[str, dict[str, Value]] = {}
+    for subject, name in SUBJECTS.items():
+        if subject not in results:
+            continue
+        ratios = [a.speed / b.speed for a, b in zip(results[OURS], results[subject], strict=True)]
+        rows[name] = {
+            "tokens/s": statistics.median(result.speed for result in results[subject]),
+            "ours is faster by": statistics.median(ratios),
+            "at least": min(ratios),
+            "at most": max(ratios),
+            "peak, MiB": max(result.peak for result in results[subject]),
+            "before step 1, MiB": max(result.loaded for result in results[subject]),
         }
-    truth = results["fp32"][0].losses
-    losses = [row[: len(truth)] for row in (ours[0].losses, truth)]
-    return {"subjects": subjects, "losses": [{"ours": a, "fp32": b} for a, b in zip(*losses, strict=True)]}
+    about = "Useful tokens a second, padding not counted; ratios are of a pair of runs each."
+    named = {SUBJECTS.get(subject, subject): why for subject, why in missing.items()}
+    return Table("Speed and memory", "", about, rows, named, bars="tokens/s")
 
 
-def table(summary: dict[str, Any]) -> str:
-    """Return the summary as two tables of Markdown, and the verdicts."""
-    lines = [
-        "| | useful tokens/s | ours is faster by | peak MiB | before step 1 |",
-        "| --- |" + " ---: |" * 4,
-    ]
-    for name, row in summary["subjects"].items():
-        low, high = row["ratio_range"]
-        lines.append(
-            f"| {name} | {row['tokens_per_second']:.0f} | {row['ratio']:.2f} ({low:.2f}-{high:.2f}) "
-            f"| {row['peak_mib']:.0f} | {row['loaded_mib']:.0f} |"
-        )
-    lines += ["", "| step | loss, ours | loss, fp32 | difference |", "| ---: |" + " ---: |" * 3]
-    for step, loss in enumerate(summary["losses"], start=1):
-        ours, truth = loss["ours"], loss["fp32"]
-        lines.append(f"| {step} | {ours:.4f} | {truth:.4f} | {ours - truth:+.4f} |")
-    lines.append("")
-    return "\n".join([*lines, *verdicts(summary)])
-
-
-def verdicts(summary: dict[str, Any]) -> list[str]:
-    """Say of each thing that must hold whether it did."""
-    (_, ours), *peers = summary["subjects"].items()
-    worst = max(abs(loss["ours"] - loss["fp32"]) for loss in summary["losses"])
-    lines = [verdict(worst <= LARGEST_DIFFERENCE, f"loss off by {worst:.4f}, at most {LARGEST_DIFFERENCE}")]
-    for name, row in peers:
-        ratio, needed = row["ratio"], row["ratio_needed"]
-        lines.append(verdict(ratio >= needed, f"{ratio:.2f} times as fast as {name}, at least {needed:g}"))
-        mine, its = ours["peak_mib"], row["peak_mib"]
-        lines.append(verdict(mine <= its, f"peak of {mine:.0f} MiB, at most {name}'s {its:.0f}"))
-    return lines
-
-
-def verdict(met: bool, text: str) -> str:
-    """Return one line."""
-    return f"{'met   ' if met else 'MISSED'}: {text}"
-
-
-def say(line: str) -> None:
-    """Show progress."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
-
-
-def main() -> None:
-    """Measure, print the tables, and write the raw figures if asked."""
-    parser = argparse.ArgumentParser(description="The training loop against TRL.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=11, help="of 8 dialogues; the first is left out")
-    parser.add_argument("--rate", type=float, default=2e-4, help="the learning rate, constant")
-    parser.add_argument("--data", type=Path, default=DATA, help="dialogues with columns input and output")
-    parser.add_argument("--peers", type=Path, default=PEERS, help="where TRL is installed")
-    parser.add_argument("--out", type=Path, help="write all figures there as JSON")
-    arguments = parser.parse_args()
-    install_peers(arguments.peers)
-    with tempfile.TemporaryDirectory() as folder:
-        results = measure(Path(folder), arguments)
-    summary = summarize(results)
-    print(table(summary))
-    if arguments.out:
-        packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
-        versions = {name: version(name) for name in packages}
-        versions["peers"] = (HERE / "peers.txt").read_text().strip()
-        runs = {name: [asdict(result) for result in of_it] for name, of_it in results.items()}
-        arguments.out.write_text(json.dumps({**summary, "versions": versions, "runs": runs}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def losses(results: Mapping[str, list[Result]]) -> Table:
+    """Return the loss of each step, and how far ours strays from float32's."""
+    truth = results[TRUTH][0].losses
+    rows: dict[str, dict[str, Value]] = {}
+    strayed = 0.0
+    for step, (mine, true) in enumerate(zip(results[OURS][0].losses, truth, strict=False), start=1):
+        rows[f"step {step}"] = {"ours": mine, "float32": true, "difference": f"{mine - true:+.4f}"}
+        strayed = max(strayed, abs(mine - true))
+    rows["largest difference"] = {"difference": strayed}
+    return Table("Loss, step by step", "", "Ours against float32 without any shortcut.", rows)

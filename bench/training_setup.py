@@ -38,8 +38,11 @@ class Row:
         return Example(self.ids, self.learnt)
 
 
-def configure(folder: Path) -> Config:
-    """Return the shipped configuration with the batch, the length and the constant rate of the setup."""
+def configure(folder: Path, **more: Any) -> Config:
+    """Return the shipped configuration with the batch, the length and the constant rate of the setup.
+
+    more: other settings by name.
+    """
     setup = read_setup(folder)
     settings = {
         "seed": SEED,
@@ -54,6 +57,7 @@ def configure(folder: Path) -> Config:
         "steps.steps": setup["steps"],
         "steps.evaluate": 0,
         "steps.checkpoint": 0,
+        **more,
     }
     return load_config(SHIPPED, [f"{name}={value}" for name, value in settings.items()])
 

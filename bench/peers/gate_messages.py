@@ -1,0 +1,36 @@
+"""The messages that gates are timed with: those of tests/gate, put together to 30 words."""
+
+from __future__ import annotations
+
+import csv
+from itertools import islice
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent.parent / "tests" / "gate"
+WORDS = 30
+PAIRS = 12
+"""Messages of each side in one batch, which an encoder shall finish in a third of a second."""
+
+
+def rows(name: str) -> list[tuple[str, bool]]:
+    """Return the messages of a file, and whether each is medical."""
+    with (TESTS / f"{name}.csv").open(encoding="utf-8") as file:
+        return [(row["text"], row["label"] == "medical") for row in csv.DictReader(file)]
+
+
+def of_30_words(*, medical: bool) -> list[str]:
+    """Return messages of 30 words, each made of several short ones of one side."""
+    words = [
+        word
+        for name in ("tuned", "unseen")
+        for text, is_medical in rows(name)
+        if is_medical == medical
+        for word in text.split()
+    ]
+    return [" ".join(words[i : i + WORDS]) for i in range(0, len(words) - WORDS, WORDS)]
+
+
+def cases() -> dict[str, None]:
+    """Return messages of both sides in turn, so that words and messages change as in use."""
+    pairs = zip(of_30_words(medical=True), of_30_words(medical=False), strict=False)
+    return {text: None for pair in islice(pairs, PAIRS) for text in pair}

@@ -1,0 +1,1 @@
+"""What all benchmarks share: environments, workers that take turns, results, and how these are shown."""

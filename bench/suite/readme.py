@@ -1,0 +1,187 @@
+"""The README's figures: each stands in results.json, and is written into the README from there.
+
+What stands between `<!-- figures:NAME -->` and `<!-- /figures -->` is made of BLOCKS[NAME].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.markdown import grid, shown
+from suite.results import ROOT, figure
+
+README = ROOT / "README.md"
+MARKED = re.compile(r"(<!-- figures:([\w-]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+FIGURE = re.compile(r"\{([^{}]+)\}")
+"""A place for a figure: `{subject|table|row|column}`, and `*factor` where another unit reads better."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table: its columns, and rows of words and of templates with places for figures."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def renew(known: Mapping[str, Any]) -> None:
+    """Write the figures of results.json into the README."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(renewed(text, known), encoding="utf-8")
+
+
+def renewed(text: str, known: Mapping[str, Any]) -> str:
+    """Return a text with its marked blocks made anew."""
+    return MARKED.sub(lambda found: f"{found[1]}{shaped(BLOCKS[found[2]], known)}\n{found[3]}", text)
+
+
+def shaped(block: Block, known: Mapping[str, Any]) -> str:
+    """Return a block as Markdown; a row of which nothing was measured is left out."""
+    rows = []
+    for words, *templates in block.rows:
+        filled = [fill(template, known) for template in templates]
+        rows += [[words, *filled]] if any(filled) else []
+    templates = (template for _, *row in block.rows for template in row)
+    return "\n\n".join([origins(templates, known), grid(block.head, rows)])
+
+
+def fill(template: str, known: Mapping[str, Any]) -> str:
+    """Return a template with its figures; "" where one of them was not measured."""
+    found = {place: placed(place, known) for place in FIGURE.findall(template)}
+    if "" in found.values():
+        return ""
+    return FIGURE.sub(lambda place: found[place[1]], template)
+
+
+def placed(place: str, known: Mapping[str, Any]) -> str:
+    """Return one figure as it is read, "" where it was not measured."""
+    path, _, factor = place.partition("*")
+    value = figure(known, path.split("|"))
+    if isinstance(value, (int, float)) and factor:
+        return shown(float(value * float(factor)))
+    return shown(value)
+
+
+def origins(templates: Iterable[str], known: Mapping[str, Any]) -> str:
+    """Return where the subjects were measured, and when."""
+    subjects = {place.split("|")[0] for template in templates for place in FIGURE.findall(template)}
+    places: dict[str, list[str]] = {}
+    for subject in sorted(subjects & known.keys()):
+        stored = known[subject]
+        rough = ", a quick run, so rough" if stored["quick"] else ""
+        places.setdefault(f"{stored['machine']}, Python {stored['python']}{rough}", []).append(subject)
+    several = len(places) > 1
+    told = [f"{where} ({', '.join(names)})" if several else where for where, names in places.items()]
+    return f"Measured on {'; on '.join(told)}:"
+
+
+IN_MEMORY, DURABLE, IDLE, LARGE = (f"engine|{name}" for name in ("in memory", "durable", "idle", "large"))
+CONVERSATION, TURN = "fsmbot: a conversation", "fsmbot: a turn"
+COMMANDS, DOCTOR, GATE, PARTS = (
+    "start|commands", "start|doctor", "gate|messages|fsmbot: check_medical", "gate|parts",
+)  # fmt: skip
+SPEED = "training|speed"
+TRAINERS = ("ours", "TRL", "TRL, packing", "transformers.Trainer", "a plain loop")
+
+BLOCKS = {
+    "use": Block(
+        ("", ""),
+        [
+            (
+                "the engine with stub handlers, in memory: a whole conversation / one more turn",
+                f"{{{IN_MEMORY}|{CONVERSATION}|median}} / {{{IN_MEMORY}|{TURN}|median}} µs",
+            ),
+            (
+                "the same in the fastest peer, transitions",
+                f"{{{IN_MEMORY}|transitions: a conversation|median}} / "
+                f"{{{IN_MEMORY}|transitions: a turn|median}} µs",
+            ),
+            ("a turn in LangGraph", f"{{{IN_MEMORY}|LangGraph: a turn|median}} µs"),
+            (
+                "a turn on disk in SQLite: fsmbot / its one write by hand",
+                f"{{{DURABLE}|{TURN}|median*0.001}} / {{{DURABLE}|by hand: one write|median*0.001}} ms",
+            ),
+            (
+                "a turn in LangGraph's SQLite saver / at durability='exit'",
+                f"{{{DURABLE}|LangGraph: a turn|median*0.001}} / "
+                f"{{{DURABLE}|LangGraph, durability='exit': a turn|median*0.001}} ms",
+            ),
+            ("an idle session besides its history", f"{{{IDLE}|fsmbot|bytes besides history}} bytes"),
+            (
+                "100,000 sessions in one process, started and answered once",
+                f"{{{LARGE}|100,000 sessions started and answered once|seconds}} s, "
+                f"{{{LARGE}|100,000 sessions started and answered once|MB}} MB",
+            ),
+            (
+                "a flow of 10,000 nodes loaded and checked",
+                f"{{{LARGE}|a flow of 10,000 nodes: load and check|seconds}} s",
+            ),
+            ("`import fsmbot`, over the bare interpreter", "{start|imports|fsmbot|over bare} ms"),
+            (
+                "`fsmbot --help` / `fsmbot check flows/doctor.yaml`",
+                f"{{{COMMANDS}|fsmbot --help|median}} / "
+                f"{{{COMMANDS}|fsmbot check flows/doctor.yaml|median}} ms",
+            ),
+            (
+                "from the shell to the first prompt: fsmbot / `llm chat`",
+                f"{{{COMMANDS}|first prompt|median}} / {{{COMMANDS}|llm chat: first prompt|median}} ms",
+            ),
+            (
+                "from the shell to an answered greeting (no model is loaded)",
+                f"{{{COMMANDS}|a greeting answered, piped|median}} ms",
+            ),
+            (
+                "from Enter to the doctor's first words, model cached: asked at once / after 10 s of typing",
+                f"{{{DOCTOR}|fsmbot: first words, asked at once|median*0.001}} / "
+                f"{{{DOCTOR}|fsmbot: first words, after 10 s of typing|median*0.001}} s",
+            ),
+            (
+                "peak memory of a whole conversation with the doctor / without a question for it",
+                "{start|memory|fsmbot: a question answered|MB} / "
+                "{start|memory|fsmbot: a greeting answered|MB} MB",
+            ),
+            ("`check_medical`, a message of 30 words", f"{{{GATE}|median}} µs"),
+            (
+                "the same by an encoder (MiniLM) / by TF-IDF",
+                "{gate|messages|MiniLM, transformers|median} / "
+                "{gate|messages|TF-IDF, scikit-learn|median} µs",
+            ),
+            (
+                "`check_medical`, a medical message / an everyday one, which the emergency rules read too",
+                f"{{{PARTS}|check_medical|medical}} / {{{PARTS}|check_medical|everyday}} µs",
+            ),
+            (
+                "the gate loaded; its memory; its files",
+                "{gate|loading|fsmbot's gate|ms} ms; {gate|loading|fsmbot's gate|MB, a word misspelt} MB; "
+                "{gate|loading|fsmbot's gate|files, MB} MB",
+            ),
+        ],
+    ),
+    "training": Block(
+        ("", *TRAINERS),
+        [
+            (words, *(f"{{{SPEED}|{name}|{column}}}" if name != alone else "" for name in TRAINERS))
+            for words, column, alone in (
+                ("useful tokens/s (padding not counted)", "tokens/s", ""),
+                ("ours is faster by, a pair of runs at a time", "ours is faster by", "ours"),
+                ("peak memory of the process, MiB", "peak, MiB", ""),
+            )
+        ],
+    ),
+    "training-loss": Block(
+        ("", ""),
+        [
+            (
+                "how far the loss strays from a float32 loop without any of our shortcuts, at most",
+                "{training|losses|largest difference|difference}",
+            ),
+            (
+                "the share of a step that products with frozen weights take, which nothing exact can spare",
+                "{training|profile|the floor: its products with frozen weights alone|share, %} %",
+            ),
+        ],
+    ),
+}
