@@ -83,7 +83,7 @@ CONVERSATION, TURN = "fsmbot: a conversation", "fsmbot: a turn"
 COMMANDS, DOCTOR, GATE, PARTS = (
     "start|commands", "start|doctor", "gate|messages|fsmbot: check_medical", "gate|parts",
 )  # fmt: skip
-SPEED = "training|speed"
+SPEED, ANSWER = "training|speed", "answering|speed"
 TRAINERS = ("ours", "TRL", "TRL, packing", "transformers.Trainer", "a plain loop")
 
 BLOCKS = {
@@ -137,6 +137,19 @@ BLOCKS = {
                 "from Enter to the doctor's first words, model cached: asked at once / after 10 s of typing",
                 f"{{{DOCTOR}|fsmbot: first words, asked at once|median*0.001}} / "
                 f"{{{DOCTOR}|fsmbot: first words, after 10 s of typing|median*0.001}} s",
+            ),
+            (
+                "the doctor's tokens/s on two cores: fsmbot / `transformers.generate`",
+                f"{{{ANSWER}|fsmbot|tokens/s}} / {{{ANSWER}|transformers.generate|tokens/s}}",
+            ),
+            (
+                "the same by llama.cpp, without the adapter",
+                f"{{{ANSWER}|llama.cpp (Q4_1, no adapter)|tokens/s}}",
+            ),
+            (
+                "its first token after a prompt of 100 tokens: fsmbot / `transformers.generate`",
+                f"{{{ANSWER}|fsmbot|first token, ms}} / "
+                f"{{{ANSWER}|transformers.generate|first token, ms}} ms",
             ),
             (
                 "peak memory of a whole conversation with the doctor / without a question for it",

@@ -153,6 +153,14 @@ TARGETS = (
         at_least=100,
     ),
     Target(
+        "answering, faster than transformers.generate with the adapter on",
+        ("answering", "speed", "transformers.generate", "/ ours"), at_least=2.5,
+    ),
+    Target(
+        "answering, the first token after a prompt of 100 tokens",
+        ("answering", "speed", "fsmbot", "first token, ms"), at_most=500, unit="ms",
+    ),
+    Target(
         "training, faster than TRL", _speed("TRL", "ours is faster by"), at_least=3,
     ),
     Target("training, faster than TRL with packing", _speed("TRL, packing", "ours is faster by"), at_least=2),

@@ -127,7 +127,7 @@ WE_DO = whole(
     """run, perform, do(?! not), order, conduct, schedule, prescribe, examine, treat, monitor, refer,
     start, give, admit, operate, take, get, check, diagnose, discuss, set up, arrange, see, keep, send,
     put, try, look, clean, evaluate, test, determine, call, contact, rule, use, make, proceed, provide,
-    work, follow, begin, confirm, offer, help"""
+    work, follow, begin, confirm, offer, help, require, request, recommend, suggest"""
 )
 OURS = whole(
     """patients?, practice, clinics?, office, surgery, hospitals?, nurses?, doctors?, physicians,
