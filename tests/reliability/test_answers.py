@@ -58,7 +58,8 @@ HARMLESS = re.compile(
     "|".join(
         (
             r"\bi(?:'m| am) (?:so |very |really |also )?(?:sorry|glad|happy|afraid|sure|not|unsure|unable)\b",
-            r"\bi(?:'m| am) (?:concerned|worried|wondering if you|here to help|going to (?:tell|explain|ask))\b",
+            r"\bi(?:'m| am) (?:concerned|worried|wondering if you|here to help)\b",
+            r"\bi(?:'m| am) going to (?:tell|explain|ask)\b",
             r"\bi(?:'m| am) an? (?:\w+ ){0,3}(?:ai|bot|robot|machine|computer|program|assistant|model)\b",
             rf"\bi (?:would |also |strongly |highly |really |do |can only )*{ADVISE}",
             rf"\bi'd (?:like to |also |strongly )*{ADVISE}",
