@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +27,13 @@ OURS, PLAIN, GENERATE = "fsmbot", "fsmbot, the plain loop", "transformers.genera
 LLAMA = "llama.cpp (Q4_1, no adapter)"
 PROMPT, TOKENS, THREADS = 100, 64, 2
 QUESTION = "I have had a sore throat for three days, and now my ears hurt too. What can I do about it? " * 40
+
+TRIAL = """
+import sys
+sys.path.append(sys.argv[1])
+from llama_cpp import Llama
+next(Llama(sys.argv[2], n_ctx=256, verbose=False).generate([1, 2, 3]))
+"""
 
 Subject = Callable[[list[int], int], Iterator[int]]
 """Takes the prompt's ids and how many tokens to say; yields them as they come."""
@@ -97,14 +105,18 @@ class Timed(int):
 
 
 def llama(threads: int) -> Subject:
-    """Return llama.cpp with the base; raises NotInstalled."""
-    sys.path.append(str(beside_ours("llama-cpp")))
-    from llama_cpp import Llama
-
+    """Return llama.cpp with the base; raises NotInstalled, also where what was built crashes."""
+    peers = str(beside_ours("llama-cpp"))
     from fsmbot.doctor.weights import wheel_file
 
     with tempfile.TemporaryDirectory() as folder:
         file = str(wheel_file(Path(folder)))
+        tried = subprocess.run([sys.executable, "-c", TRIAL, peers, file], stderr=subprocess.DEVNULL)
+        if tried.returncode:
+            raise NotInstalled(f"it ends with {tried.returncode} at its first token here")
+        sys.path.append(peers)
+        from llama_cpp import Llama
+
         model = Llama(file, n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
 
     def speak(ids: list[int], count: int) -> Iterator[int]:
