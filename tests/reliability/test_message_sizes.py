@@ -96,7 +96,7 @@ nodes:
   keep: {handler: take, keep: name, next: {taken: thanks, otherwise: thanks}}
   thanks: {handler: say, text: Thank you., next: ask}
 """
-REPLIES = ("Thank you.", "emergency", "shorten it", "message is empty", "an empty message")
+REPLIES = ("Thank you.", "an emergency", "shorten it", "message is empty", "an empty message")
 """One of these stands in the reply to any message."""
 
 WARM = ("hello", "I have a hedache", "a\u0301 \u0301")
