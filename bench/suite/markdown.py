@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import ast
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from suite.results import Measured, Series, Table, Value, exponent
 from suite.targets import Verdict
 
+BENCH = Path(__file__).parent.parent
 QUICK = "**A quick run: it shows that all runs, its figures are rough.**"
 
 
@@ -101,6 +102,6 @@ def origin(stored: Mapping[str, Any]) -> str:
 
 def _about(subject: str) -> str:
     """Return what the subject's module says of itself, without its first line and its commands."""
-    text = sys.modules[subject].__doc__ if subject in sys.modules else import_module(subject).__doc__
+    text = ast.get_docstring(ast.parse((BENCH / f"{subject}.py").read_text(encoding="utf-8")))
     paragraphs = (text or "").strip().split("\n\n")[1:]
     return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.startswith("    "))
