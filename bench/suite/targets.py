@@ -96,8 +96,8 @@ LANGGRAPH, LANGGRAPH_EXIT = "LangGraph: a turn", "LangGraph, durability='exit': 
 
 REASONS = {
     "a whole conversation in memory": (
-        "two turns: two handlers that speak and one or two that decide take 1.5 of it; the thirteen events, the "
-        "two states and the messages kept take most of the rest, and a compiled loop would be needed"
+        "two turns: two handlers that speak and one or two that decide take 1.5 of it; the thirteen events, "
+        "the two states and the messages kept take most of the rest, and a compiled loop would be needed"
     ),
     "faster than the fastest peer: its turn over our conversation": (
         "a whole conversation is held against one turn; conversation by conversation it is about seven times"
