@@ -106,7 +106,7 @@ REASONS = {
     "a durable turn over its write by hand": (
         "the message is noted before the turn, and the last state is read and compared before it is replaced"
     ),
-    "a durable conversation over its two writes by hand": "the notes and comparisons of a durable turn, see below",
+    "a durable conversation over its two writes by hand": "the notes and checks of a durable turn, see below",
     "durable, faster than LangGraph's SQLite saver, conversation by conversation": (
         "our opening is a synced commit of its own: the two writes alone take two thirds of our conversation"
     ),
