@@ -16,10 +16,10 @@ import msgspec
 
 from fsmbot.flow import Flow
 from fsmbot.observe import Observer
-from fsmbot.session import MAX_MESSAGE
 from fsmbot.stores import Store
 from fsmbot.talking import Talk
 from fsmbot.text import safe
+from fsmbot.turn import MAX_MESSAGE
 from fsmbot.writers import JsonWriter, PlainWriter
 
 EMPTY = "the message is empty; please write your question"

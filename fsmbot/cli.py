@@ -28,8 +28,9 @@ COMPUTING = ("load-doctor", "fsmbot node")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    if sys.stdout is None or sys.stderr is None:  # and if it is stderr, there is no way to say so
-        print("fsmbot: standard output is closed, so nothing can be shown", file=sys.stderr)
+    if sys.stdout is None or sys.stderr is None:
+        if sys.stderr is not None:  # print takes None for standard output
+            print("fsmbot: standard output is closed, so nothing can be shown", file=sys.stderr)
         return WRONG
     if sys.stdin is None:  # closed; most commands read none of it, and a talk ends at once
         sys.stdin = io.TextIOWrapper(io.BytesIO())

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fsmbot.moves import Outer, json_copy, remember, see
-from fsmbot.session import MAX_MESSAGE, Session
+from fsmbot.session import Session
 from fsmbot.steps import Step
-from fsmbot.turn import Message, Turn
+from fsmbot.turn import MAX_MESSAGE, Message, Turn
 
 PAUSE = 0.2
 """Seconds without a change of the draft before it is looked at."""

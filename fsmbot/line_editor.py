@@ -20,9 +20,9 @@ from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.utils import get_cwidth, is_dumb_terminal
 
 from fsmbot import commands
-from fsmbot.session import MAX_MESSAGE
 from fsmbot.terminal import STYLE, color_depth
 from fsmbot.text import MARK, safe
+from fsmbot.turn import MAX_MESSAGE
 
 MAX_PASTE = MAX_MESSAGE + 1_000
 """Characters of a paste that are kept: more than a message may have, and still shown at once."""

@@ -8,40 +8,23 @@ acknowledges it (Listening or Ended).
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from fsmbot import ids
 from fsmbot.errors import ConflictError, StateError, StoreError
-from fsmbot.events import Commanded, Ended, Entered, Event, Listening, Said
+from fsmbot.events import Commanded, Entered, Event, Listening, Said
 from fsmbot.flow import Flow
 from fsmbot.moves import json_copy, remember, run, storable
 from fsmbot.nearby import suggest
+from fsmbot.obeying import last_said, resting, told
 from fsmbot.observe import Observer, watched
-from fsmbot.placeholders import fill
 from fsmbot.resuming import adopt, stands, take_up
-from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, NOTHING_BEFORE, REPEAT, RESTART, SpokenCommand
+from fsmbot.spoken import BACK, COMMANDS, DEFAULT_HELP, HELP, REPEAT, RESTART, SpokenCommand
 from fsmbot.stores import MemoryStore, Store
-from fsmbot.turn import Message, State, Turn
+from fsmbot.turn import MAX_MESSAGE, Message, State, Turn
 
-MAX_MESSAGE = 20_000
-"""Characters that one message of the user may have."""
-
-_COUNT = itertools.count(1)
-_RUN = ""
-"""What the ids of this process's sessions begin with."""
-
-
-def _draw() -> None:
-    """Begin otherwise than any other process, a forked one included."""
-    global _RUN
-    _RUN = f"{os.urandom(6).hex()}-{os.getpid()}-"
-
-
-_draw()
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_draw)
+_NEW = State()
 
 
 class Session:
@@ -68,7 +51,7 @@ class Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.flow, self.store = flow, store
-        self.id = session_id or _RUN + str(next(_COUNT))
+        self.id = session_id or next(ids.drawn)
         self._resources = flow.shared if resources is None else flow.share(resources)
         self._observers = observers
         self.state, self.notice = _NEW, ""
@@ -147,8 +130,7 @@ class Session:
                 f"the store has a session '{self.id}' already; go on with it by Session.resume(...), "
                 "delete it from the store, or choose another name"
             )
-        events = self._begin([])
-        return self._observed(events) if self._observers else events
+        return self._observed(self._begin([]))
 
     def send(self, text: str) -> Iterator[Event]:
         """Take the user's message, and run until the session waits again or ends.
@@ -169,8 +151,7 @@ class Session:
         if status == "ended" and command is None:
             raise StateError(f"session '{self.id}' has ended; begin a new one")
         simple = command is None and status == "listening"
-        events = self._answer(text) if simple else self._send(text, command)
-        return self._observed(events) if self._observers else events
+        return self._observed(self._answer(text) if simple else self._send(text, command))
 
     def say(self, text: str) -> str:
         """Send a message and return what the bot says to it, one message a line."""
@@ -219,13 +200,12 @@ class Session:
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
-        before, asked = self.state, Message("user", text if text.isascii() else storable(text))
+        before, asked = self.state, Message("user", storable(text))
         step = self.flow.steps[before.node]
         routed = step.routed[None]
         memory = json_copy(before.memory) if before.memory else {}
         turn = Turn(asked.text, [*before.history, asked], memory, self.id)
-        if step.remember:
-            remember(turn, step)
+        remember(turn, step)
 
         def commit(turn: Turn, said: list[Message], events: list[Event]) -> None:
             history = (*before.history, asked, *said)
@@ -275,35 +255,19 @@ class Session:
 
     def _obey(self, command: SpokenCommand) -> Iterator[Event]:
         """Do what a spoken command asks; only restart and back move the conversation, at the end."""
-        say, before, most = command.say, None, None
-        if command.name == BACK:
-            before, most = self._before(), 1
-            say = NOTHING_BEFORE if before is None else say
-        texts = [fill(say, self.state.memory)] if say else []
-        if command.name in (REPEAT, BACK):
-            texts += _last_said(before or self.state, most)
-        node = self.state.node if before is None else before.node
-        told: list[Event] = [Commanded(command.name, self.state.node)]
-        for number, text in enumerate(texts):
-            told += [Commanded(command.name, node)] * (number > 0)
-            told.append(Said(node, text))
-        yield from told
+        before = self._before() if command.name == BACK else None
+        events = told(command, self.state, before)
+        yield from events
         if command.name == RESTART:
-            yield from self._begin(told)
+            yield from self._begin(events)
             return
         if before is not None:
             self._return_to(before)
-        yield self._rest()
-
-    def _rest(self) -> Event:
-        """Return the event that says how the conversation stands."""
-        if self.state.status == "listening":
-            return Listening(self.state.node)
-        return Ended(self.state.node)
+        yield resting(self.state)
 
     def repeat(self, most: int | None = None) -> Iterator[Event]:
         """Say again what the bot said last, of several messages the last `most`; no handler is asked."""
-        for text in _last_said(self.state, most):
+        for text in last_said(self.state, most):
             yield Commanded(REPEAT, self.state.node)
             yield Said(self.state.node, text)
 
@@ -328,13 +292,3 @@ class Session:
     def _return_to(self, before: State) -> None:
         assert self.store is not None
         self.state = self._kept = self.store.rewind(self.id, before.turn) or before
-
-
-def _last_said(state: State, most: int | None) -> list[str]:
-    """Return what the bot said last, the oldest first; a message that got no answer comes after it."""
-    before = itertools.dropwhile(lambda message: message.role == "user", reversed(state.history))
-    said = itertools.takewhile(lambda message: message.role == "bot", before)
-    return [message.text for message in reversed(list(itertools.islice(said, most)))]
-
-
-_NEW = State()

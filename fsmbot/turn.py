@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
+MAX_MESSAGE = 20_000
+"""Characters that one message of the user may have."""
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One finished message of a conversation."""

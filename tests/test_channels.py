@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE
 
@@ -18,9 +18,8 @@ from fsmbot.channels import EMPTY, TooLong, read_lines, run_json, run_plain
 from fsmbot.events import Said, from_json
 from fsmbot.flow import Flow
 from fsmbot.loader import parse_flow
-from fsmbot.session import MAX_MESSAGE
 from fsmbot.text import safe
-from fsmbot.turn import Turn
+from fsmbot.turn import MAX_MESSAGE, Turn
 
 PROMPT = "What would you like to ask?\n"
 GREETING = (
@@ -214,24 +213,23 @@ def test_each_piece_is_flushed(doctor_flow: Flow) -> None:
     assert PROMPT + "See a doctor.\n" in out.seen
 
 
-def test_a_narrow_encoding_gets_replacements(doctor_flow: Flow) -> None:
-    """Where the output is ASCII, other letters become question marks instead of an error."""
-    flow = parse_flow("{start: a, nodes: {a: {handler: say, text: 'é 🙂', next: end}}}",
-                      registry=doctor_flow.registry)  # fmt: skip
+def in_ascii(run: Callable[..., int], flow: Flow) -> bytes:
+    """Return what a channel writes where the output is ASCII and the bot says letters that it lacks."""
+    text = "{start: a, nodes: {a: {handler: say, text: 'é 🙂', next: end}}}"
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
-    assert run_plain(flow, io.BytesIO(b""), out) == 0
-    assert raw.getvalue() == b"? ?\n"
+    assert run(parse_flow(text, registry=flow.registry), io.BytesIO(b""), out) == 0
+    return raw.getvalue()
+
+
+def test_a_narrow_encoding_gets_replacements(doctor_flow: Flow) -> None:
+    """Where the output is ASCII, other letters become question marks instead of an error."""
+    assert in_ascii(run_plain, doctor_flow) == b"? ?\n"
 
 
 def test_json_lines_are_utf_8_everywhere(doctor_flow: Flow) -> None:
     """No letter is lost where the locale has none for it: JSON is read by programs."""
-    flow = parse_flow("{start: a, nodes: {a: {handler: say, text: 'é 🙂', next: end}}}",
-                      registry=doctor_flow.registry)  # fmt: skip
-    raw = io.BytesIO()
-    out = io.TextIOWrapper(raw, encoding="ascii")
-    assert run_json(flow, io.BytesIO(b""), out) == 0
-    assert json.loads(raw.getvalue().splitlines()[1])["text"] == "é 🙂"
+    assert json.loads(in_ascii(run_json, doctor_flow).splitlines()[1])["text"] == "é 🙂"
 
 
 class Broken(io.StringIO):

@@ -148,6 +148,7 @@ def test_a_closed_stream_is_no_crash(closed: str, code: int, told: str) -> None:
     command = f'"{sys.executable}" -m fsmbot check {FLOW} {closed}'
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, timeout=120)
     assert (done.returncode, done.stderr.decode()) == (code, told)
+    assert bool(done.stdout) == (code == 0)
 
 
 def test_a_greeting_never_loads_torch() -> None:

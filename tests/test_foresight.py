@@ -11,8 +11,8 @@ from fsmbot.flow import Flow
 from fsmbot.foresight import Foresight, foresee
 from fsmbot.loader import parse_flow
 from fsmbot.registry import Registry
-from fsmbot.session import MAX_MESSAGE, Session
-from fsmbot.turn import State, Turn
+from fsmbot.session import Session
+from fsmbot.turn import MAX_MESSAGE, State, Turn
 
 GENEROUS = 10.0
 """Seconds within which a background thread will surely have come to something."""

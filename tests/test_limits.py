@@ -193,6 +193,16 @@ def test_a_decision_is_tried_again(registry: Registry) -> None:
     assert any(isinstance(e, Routed) and e.outcome == "b" and e.notes["retried"] == 1 for e in events)
 
 
+def speaking(text: str, registry: Registry) -> Any:
+    """Return the events of a turn in which the bot has begun to speak."""
+    session = Session(parse_flow(text, registry=registry))
+    list(session.start())
+    events = session.send("x")
+    while not isinstance(next(events), Said):
+        pass
+    return events
+
+
 def test_a_stopped_answer_stops_the_handler(registry: Registry) -> None:
     """Ctrl-C during a node with a time limit keeps what was said, and ends the handler."""
     closed = threading.Event()
@@ -205,13 +215,7 @@ def test_a_stopped_answer_stops_the_handler(registry: Registry) -> None:
         finally:
             closed.set()
 
-    flow = parse_flow(FLOW.format(name="chatty", limits="timeout: 5"), registry=registry)
-    session = Session(flow)
-    list(session.start())
-    events: Any = session.send("x")
-    for event in events:
-        if isinstance(event, Said):
-            break
+    events = speaking(FLOW.format(name="chatty", limits="timeout: 5"), registry)
     assert events.throw(KeyboardInterrupt()) == Routed("chatty", "", "end", stopped=True)
     assert closed.wait(10)
 
@@ -227,13 +231,7 @@ def test_a_handler_that_ends_when_it_is_stopped_has_not_failed(registry: Registr
         except KeyboardInterrupt:
             return
 
-    flow = parse_flow(FLOW.format(name="brief", limits=limits), registry=registry)
-    session = Session(flow)
-    list(session.start())
-    events: Any = session.send("x")
-    for event in events:
-        if isinstance(event, Said):
-            break
+    events = speaking(FLOW.format(name="brief", limits=limits), registry)
     assert events.throw(KeyboardInterrupt()) == Routed("brief", "", "end")
 
 

@@ -13,9 +13,9 @@ from fsmbot.events import Ended, Entered, Failed, Listening, Routed, Said, from_
 from fsmbot.flow import Flow, Node
 from fsmbot.loader import parse_flow
 from fsmbot.registry import Registry
-from fsmbot.session import MAX_MESSAGE, Session
+from fsmbot.session import Session
 from fsmbot.stores import MemoryStore
-from fsmbot.turn import Message, State, Turn
+from fsmbot.turn import MAX_MESSAGE, Message, State, Turn
 
 registry = Registry()
 

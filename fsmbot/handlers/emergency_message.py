@@ -46,8 +46,6 @@ class Message:
     def fits(self, rule: Rule) -> bool:
         """Say whether everything that a rule wants is there, and nothing that it excludes."""
         always = rule.category.always
-        if not all(self._together(group, None) for group in rule.groups):
-            return False  # the places are wrong: no need to see what silences them
         if not all(self._together(group, always) for group in rule.groups):
             return False
         return not any(self._excludes(self._count(part, always), rule) for part in rule.without)
@@ -84,7 +82,7 @@ class Message:
                 signs[words] = points
         return list(signs) if sum(signs.values()) >= score.enough else []
 
-    def _together(self, group: Sequence[str], always: bool | None) -> bool:
+    def _together(self, group: Sequence[str], always: bool) -> bool:
         """Say whether one phrase of every part stands near one of the first part; `always` as below."""
         first, *others = (self._count(part, always) for part in group)
         return any(all(self._beside(span, other) for other in others) for span in first)
@@ -103,16 +101,14 @@ class Message:
                 return True
         return False
 
-    def _count(self, part: str, always: bool | None) -> list[Span]:
-        """Return where a part occurs and counts; `always`: in general questions too; None: anywhere."""
+    def _count(self, part: str, always: bool) -> list[Span]:
+        """Return where a part occurs and counts; `always`: in general questions too."""
         names = [name for name in self._rules.names[part] if name in self._spans]
         if len(names) == 1:
             return self._counting(names[0], always)
         return sorted(set(chain.from_iterable(self._counting(name, always) for name in names)))
 
-    def _counting(self, name: str, always: bool | None) -> list[Span]:
-        if always is None:
-            return self._spans[name]
+    def _counting(self, name: str, always: bool) -> list[Span]:
         key = (name, always)
         if key not in self._counted:
             dead = self._silence.dead_always if always else self._silence.dead

@@ -13,11 +13,10 @@ from difflib import SequenceMatcher
 from os.path import commonprefix
 
 from fsmbot.normal import normal_form
+from fsmbot.turn import MAX_MESSAGE
 
 Phrase = tuple[str, ...]
 
-LONGEST = 20_000
-"""Characters that are looked at, from both ends of a longer message."""
 MENDED = 5
 """Letters that the word meant must have where a word is taken for a slip of the pen; one with a letter
 less is mended only towards what also sounds the same, as shorter ones are too alike."""
@@ -48,7 +47,9 @@ def names(text: str) -> frozenset[str]:
 
 def shortened(text: str) -> str:
     """Return both ends of a text that is too long."""
-    return text if len(text) <= LONGEST else text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
+    if len(text) <= MAX_MESSAGE:
+        return text
+    return text[: MAX_MESSAGE // 2] + "\n" + text[-MAX_MESSAGE // 2 :]
 
 
 def split(text: str) -> list[str]:

@@ -15,10 +15,7 @@ from fsmbot.normal import normal_form
 from fsmbot.placeholders import lookup, shown
 from fsmbot.registry import handler
 from fsmbot.spoken import normal, words_at
-from fsmbot.turn import Turn
-
-LONGEST = 20_000
-"""Characters of a value that are read."""
+from fsmbot.turn import MAX_MESSAGE, Turn
 
 _NUMBER = re.compile(
     r"(?<![\w.,])[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,15}(?:[.,]\d{1,15})?)(?!\d|[.,]\d|(?:st|nd|rd|th)\b)"
@@ -87,7 +84,7 @@ def match(
     keep: the name under which what fitted is remembered: the number, or the word as it is listed.
     """
     said: Any = lookup(value, turn.memory) if value else turn.text
-    text = "" if said is None else normal_form("NFC", shown(said)[:LONGEST])
+    text = "" if said is None else normal_form("NFC", shown(said)[:MAX_MESSAGE])
     words = _Words(text)
     fits = [(*fit, name) for name, case in cases.items() for fit in _fits(case, words)]
     if not fits:

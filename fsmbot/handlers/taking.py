@@ -10,10 +10,7 @@ from fsmbot.contract import Remembers
 from fsmbot.normal import normal_form
 from fsmbot.registry import handler
 from fsmbot.spoken import normal, words_at
-from fsmbot.turn import Turn
-
-LONGEST = 20_000
-"""Characters of a message that are read."""
+from fsmbot.turn import MAX_MESSAGE, Turn
 
 LETTERS = 20
 """Characters that a word may have, on average, before a text counts as long."""
@@ -35,7 +32,7 @@ def take(
     most: how many words may be remembered.
     """
     said = turn.text.strip(MARKS)
-    if len(said) > LONGEST:
+    if len(said) > MAX_MESSAGE:
         return "long"
     said = normal_form("NFC", said)  # as words_at counts the places in it
     words = list(words_at(said))
