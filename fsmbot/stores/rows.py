@@ -66,16 +66,24 @@ class Summary(msgspec.Struct, frozen=True):
 
 def encoded(session_id: str, state: State, known: int, events: Sequence[Event]) -> Row:
     """Return the row of a turn; `known` messages of its conversation stand in earlier ones."""
+    texts = encoded_state(state, state.history[known:])
+    told = msgspec.json.encode(events, enc_hook=str).decode()
+    return session_id, state.turn, state.opening, time.time(), *texts, told
+
+
+def encoded_state(state: State, messages: Sequence[Message]) -> tuple[str, str]:
+    """Return a state without its history, and messages, as they stand in a row."""
     bare = msgspec.structs.replace(state, history=())
-    return (
-        session_id,
-        state.turn,
-        state.opening,
-        time.time(),
-        msgspec.json.encode(bare).decode(),
-        msgspec.json.encode(state.history[known:]).decode(),
-        msgspec.json.encode(events, enc_hook=str).decode(),
-    )
+    return msgspec.json.encode(bare).decode(), msgspec.json.encode(messages).decode()
+
+
+def added(state: State) -> Sequence[Message]:
+    """Return the messages of a state's last turn: an opening has all, any other begins with the user's."""
+    history = state.history
+    start = 0 if state.opening == state.turn else len(history) - 1
+    while start > 0 and history[start].role == "bot":
+        start -= 1
+    return history[start:]
 
 
 def decoded(state: str, messages: str) -> tuple[State, list[Message]]:
