@@ -5,16 +5,18 @@ The events that do not depend on the conversation are made here, so that a visit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fsmbot.events import Ended, Entered, Listening, Routed
+from fsmbot.events import Entered, Listening, Routed
 from fsmbot.limits import Call, limited
 
 if TYPE_CHECKING:
     from fsmbot.flow import Flow, Node, Place
     from fsmbot.turn import Turn
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Step:
@@ -22,14 +24,14 @@ class Step:
 
     name: its path. scope: the nodes whose flows it is in. door: whether a subflow is entered ("in")
     or left ("out") here. inner: whether it is in a subflow, or its door. fresh: what the subflow's
-    memory begins with. way: where it leads without an outcome.
+    memory begins with. way: where it leads without an outcome. alone: the handler as a function of the turn
+    alone, which is quicker than `call`; None where that will not do.
     """
 
     __slots__ = (
+        "_full",
         "alone",
-        "call",
         "door",
-        "ended",
         "entered",
         "error_target",
         "fresh",
@@ -52,10 +54,10 @@ class Step:
         self.name, self.listens = place.path, handler.listens
         self.node, self.scope, self.door = node.name, place.scope, place.door
         self.inner = bool(place.scope or place.door)
-        self.fresh = dict(node.flow.memory) if node.flow else {}
+        self.fresh = node.flow.memory if node.flow else _NOTHING
         self.streams, self.pure = handler.streams, handler.pure
-        self.call = _call(node)
         self.alone = _alone(node)
+        self._full = None if self.alone else _call(node)
         self.outcomes, self.remember = node.outcomes, node.remember
         self.error_target = place.error_target
         left = self.name if place.door != "out" else self.name.rpartition("/")[0]
@@ -64,7 +66,14 @@ class Step:
         }
         self.way = self.routed.get(None)
         self.entered = Entered(left)
-        self.listening, self.ended = Listening(self.name), Ended(left)
+        self.listening = Listening(self.name)
+
+    def call(self, turn: Turn, resources: Mapping[str, Any]) -> Any:
+        """Call the handler with the node's settings, and what else it asks for."""
+        if self.alone is not None:
+            return self.alone(turn)
+        assert self._full is not None
+        return self._full(turn, resources)
 
 
 def compile_steps(flow: Flow) -> dict[str, Step]:
