@@ -13,7 +13,7 @@ drawn: Iterator[str]
 def _draw() -> None:
     """Begin otherwise than any other process, a forked one included."""
     global drawn
-    drawn = map(f"{os.urandom(6).hex()}-{os.getpid()}-%d".__mod__, itertools.count(1))
+    drawn = map(f"{os.urandom(6).hex()}-{os.getpid()}-".__add__, map(str, itertools.count(1)))
 
 
 _draw()

@@ -17,13 +17,14 @@ from fsmbot.events import Ended, Entered, Event, Failed, Routed, Said
 from fsmbot.flow import Flow
 from fsmbot.limits import interrupted, kind, place, reason, speech
 from fsmbot.steps import Step
-from fsmbot.turn import Message, Turn
+from fsmbot.turn import Message, State, Turn
 
 Outer = list[tuple[str, dict[str, Any]]]
 """The subflow nodes that a turn is inside of, the outermost first, and the memory around each."""
 
-Commit = Callable[[Turn, list[Message], list[Event]], None]
-"""Takes a turn that is whole: with what was said in it, and all its events, the last one included."""
+Commit = Callable[[State, Message | None, Turn, list[Message], list[Event]], None]
+"""Takes a turn that is whole: the state before it, what the user said (None in an opening) and what the bot
+said, and all its events, the last one included."""
 
 
 def run(
@@ -33,12 +34,14 @@ def run(
     name: str,
     events: list[Event],
     commit: Commit,
+    before: State,
+    asked: Message | None = None,
     routed: Routed | None = None,
 ) -> Generator[Event, None, None]:
     """Visit nodes from one on, until the turn comes to rest; commit it, and only then tell so.
 
-    events: those that were told already. routed: tells what led to the first node, if anything did.
-    Raises HandlerError when a handler fails and no `on_error` takes over. Every turn goes this way, so
+    events: those that were told already. before, asked: for `commit`. routed: tells what led to the
+    first node, if anything did. Raises HandlerError when a handler fails and no `on_error` takes over. Every turn goes this way, so
     it is one function: a generator or a call more costs a twentieth of a turn each.
     """
     steps, left, tell = flow.steps, flow.max_steps, events.append
@@ -113,17 +116,18 @@ def run(
     if outer:
         see(turn, outer, ())
     tell(last)
-    commit(turn, said, events)
+    commit(before, asked, turn, said, events)
     yield last
 
 
 def remember(turn: Turn, step: Step) -> None:
     """Keep the user's message in memory, where the node that asked for it says so."""
-    if step.remember:
-        outer: Outer = []
-        see(turn, outer, step.scope)
-        turn.memory[step.remember] = turn.text
-        see(turn, outer, ())
+    if not step.remember:
+        return
+    outer: Outer = []
+    see(turn, outer, step.scope)
+    turn.memory[step.remember] = turn.text
+    see(turn, outer, ())
 
 
 def see(turn: Turn, outer: Outer, scope: Sequence[str]) -> None:

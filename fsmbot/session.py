@@ -130,7 +130,8 @@ class Session:
                 f"the store has a session '{self.id}' already; go on with it by Session.resume(...), "
                 "delete it from the store, or choose another name"
             )
-        return self._observed(self._begin([]))
+        events = self._begin([])
+        return watched(events, self, self._observers) if self._observers else events
 
     def send(self, text: str) -> Iterator[Event]:
         """Take the user's message, and run until the session waits again or ends.
@@ -151,7 +152,8 @@ class Session:
         if status == "ended" and command is None:
             raise StateError(f"session '{self.id}' has ended; begin a new one")
         simple = command is None and status == "listening"
-        return self._observed(self._answer(text) if simple else self._send(text, command))
+        events = self._answer(text) if simple else self._send(text, command)
+        return watched(events, self, self._observers) if self._observers else events
 
     def say(self, text: str) -> str:
         """Send a message and return what the bot says to it, one message a line."""
@@ -174,9 +176,7 @@ class Session:
         if name not in COMMANDS:
             raise StateError(f"there is no command '{name}'" + suggest(name, COMMANDS))
         command = self.flow.commands.get(name) or (DEFAULT_HELP if name == HELP else None)
-        return self._observed(self._send("", command or SpokenCommand(name)))
-
-    def _observed(self, events: Iterator[Event]) -> Iterator[Event]:
+        events = self._send("", command or SpokenCommand(name))
         return watched(events, self, self._observers) if self._observers else events
 
     def _send(self, text: str, command: SpokenCommand | None) -> Iterator[Event]:
@@ -191,27 +191,20 @@ class Session:
         """Start a conversation from its very beginning, whatever was before."""
         brought = self._brought
         memory = json_copy({**self.flow.memory, **brought}) if self.flow.memory or brought else {}
-        turn, before, number = Turn("", [], memory, self.id), self.state, self.coming
-
-        def commit(turn: Turn, said: list[Message], events: list[Event]) -> None:
-            self._commit(before, turn, tuple(said), number, number, events)
-
-        return run(self.flow, self._resources, turn, self.flow.start, events, commit)
+        turn = Turn("", [], memory, self.id)
+        return run(self.flow, self._resources, turn, self.flow.start, events, self._commit, self.state)
 
     def _answer(self, text: str) -> Iterator[Event]:
         """Leave the listening node with the user's message."""
-        before, asked = self.state, Message("user", storable(text))
+        before, asked = self.state, Message("user", text if text.isascii() else storable(text))
         step = self.flow.steps[before.node]
         routed = step.routed[None]
         memory = json_copy(before.memory) if before.memory else {}
         turn = Turn(asked.text, [*before.history, asked], memory, self.id)
         remember(turn, step)
-
-        def commit(turn: Turn, said: list[Message], events: list[Event]) -> None:
-            history = (*before.history, asked, *said)
-            self._commit(before, turn, history, before.turn + 1, before.opening, events)
-
-        events = run(self.flow, self._resources, turn, routed.target, [], commit, routed)
+        events = run(
+            self.flow, self._resources, turn, routed.target, [], self._commit, before, asked, routed
+        )  # fmt: skip
         return events if self.store is None else self._noted(asked, before, events)
 
     def _noted(self, asked: Message, before: State, events: Iterator[Event]) -> Iterator[Event]:
@@ -233,10 +226,9 @@ class Session:
     def _commit(
         self,
         before: State,
+        asked: Message | None,
         turn: Turn,
-        history: tuple[Message, ...],
-        number: int,
-        opening: int,
+        said: list[Message],
         events: list[Event],
     ) -> None:
         """Make the turn that has come to rest the session's last one, in the store first."""
@@ -245,6 +237,12 @@ class Session:
                 f"session '{self.id}' took another message while this one was being answered; "
                 "finish one iterator of events before the next, so this turn is taken back"
             )
+        if asked is None:
+            history, opening = tuple(said), self.coming
+            number = opening
+        else:
+            history, opening = (*before.history, asked, *said), before.opening
+            number = before.turn + 1
         last = events[-1]
         status: Literal["listening", "ended"] = "listening" if type(last) is Listening else "ended"
         state = State(last.node, status, turn.memory, history, number, self.flow.fingerprint, opening)
