@@ -41,8 +41,9 @@ def run(
     """Visit nodes from one on, until the turn comes to rest; commit it, and only then tell so.
 
     events: those that were told already. before, asked: for `commit`. routed: tells what led to the
-    first node, if anything did. Raises HandlerError when a handler fails and no `on_error` takes over. Every turn goes this way, so
-    it is one function: a generator or a call more costs a twentieth of a turn each.
+    first node, if anything did. Raises HandlerError when a handler fails and no `on_error` takes over.
+    Every turn goes this way, so it is one function: a generator or a call more costs a twentieth of a
+    turn each.
     """
     steps, left, tell = flow.steps, flow.max_steps, events.append
     said: list[Message] = []

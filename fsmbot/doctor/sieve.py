@@ -20,20 +20,23 @@ def sieve(pieces: Iterable[str], trigger: re.Pattern[str], unwanted: Callable[[s
 
     trigger: finds in unfinished text the first word that must wait for the rest of its sentence.
     A sentence whose beginning was shown already ends in "…". A line that breaks off goes on in the
-    next, so both are judged together.
+    next, so both are judged together, and what the first makes wait makes the next wait, too.
     """
     line, shown, held = "", "", ""
     for piece in pieces:
         held += piece
         while end := first_sentence_end(held):
             sentence, held = shown + held[:end], held[end:]
-            yield _allowed(line, shown, sentence, unwanted)
-            line, shown = _unfinished(sentence), ""
-        if free := _free(held, trigger):
+            if allowed := _allowed(line, shown, sentence, unwanted):
+                line = _unfinished(shown + allowed)  # of what is left out nothing stands between
+                yield allowed
+            shown = ""
+        waits = line and trigger.search(line) and not _NEW.match(held)
+        if not waits and (free := _free(held, trigger)):
             yield held[:free]
             shown, held = shown + held[:free], held[free:]
-    if held:
-        yield _allowed(line, shown, shown + held, unwanted)
+    if held and (allowed := _allowed(line, shown, shown + held, unwanted)):
+        yield allowed
 
 
 def _allowed(line: str, shown: str, sentence: str, unwanted: Callable[[str], bool]) -> str:
