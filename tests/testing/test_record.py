@@ -238,8 +238,8 @@ def test_whatever_the_user_says_the_recording_passes(lines: list[str]) -> None:
     st.lists(st.sampled_from(["I", " am", " a doctor", ".", " Rest", "\n", " as a", "!", " "]) | ODD),
     st.booleans(),
 )
-@example([".", "I", "\n", " a doctor"], breaks=False)
-@example([".", "I", "\n", "I", ". 0"], breaks=False)
+@example(pieces=[".", "I", "\n", " a doctor"], breaks=False)
+@example(pieces=[".", "I", "\n", "I", ". 0"], breaks=False)
 def test_whatever_the_doctor_says_the_recording_passes(pieces: list[str], breaks: bool) -> None:
     """Claims that were left out, odd spaces, and an answer that broke off."""
     pieces = ["Well", *pieces]
