@@ -26,7 +26,7 @@ from suite.machine import SCRATCH, stamp  # noqa: E402
 from suite.results import Measured, load, merge  # noqa: E402
 from suite.targets import TARGETS, verdicts  # noqa: E402
 
-SUBJECTS = ("engine", "start", "gate", "answering", "scale", "training")
+SUBJECTS = ("engine", "start", "gate", "answering", "scale", "quality", "training")
 LONG = ("training",)
 
 

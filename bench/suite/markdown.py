@@ -18,7 +18,7 @@ def shown(value: Value | None) -> str:
     """Return a figure as it is read: three digits, and none after the point from a hundred on."""
     if not isinstance(value, (int, float)):
         return value or ""
-    if isinstance(value, int) or abs(value) >= 99.95:
+    if isinstance(value, int) or abs(value) >= 99.95 or not value:
         return f"{value:,.0f}"
     digits = 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.0995 else 4
     return f"{value:.{digits}f}"

@@ -21,10 +21,14 @@ FIGURE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True)
 class Block:
-    """A table: its columns, and rows of words and of templates with places for figures."""
+    """A table: its columns, and rows of words and of templates with places for figures.
+
+    anywhere: whether the figures are the same on any machine.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    anywhere: bool = False
 
 
 def renew(known: Mapping[str, Any]) -> None:
@@ -44,6 +48,8 @@ def shaped(block: Block, known: Mapping[str, Any]) -> str:
     for words, *templates in block.rows:
         filled = [fill(template, known) for template in templates]
         rows += [[words, *filled]] if any(filled) else []
+    if block.anywhere:
+        return grid(block.head, rows)
     templates = (template for _, *row in block.rows for template in row)
     return "\n\n".join([origins(templates, known), grid(block.head, rows)])
 
@@ -84,6 +90,9 @@ COMMANDS, DOCTOR, GATE, PARTS = (
     "start|commands", "start|doctor", "gate|messages|fsmbot: check_medical", "gate|parts",
 )  # fmt: skip
 SPEED, ANSWER = "training|speed", "answering|speed"
+LABELLED, HELD_OUT, EMERGENCIES, SHIPPED = (
+    f"quality|{name}" for name in ("gate", "held out", "emergencies", "doctor")
+)
 TRAINERS = ("ours", "TRL", "TRL, packing", "transformers.Trainer", "a plain loop")
 
 BLOCKS = {
@@ -172,6 +181,64 @@ BLOCKS = {
                 "{gate|loading|fsmbot's gate|files, MB} MB",
             ),
         ],
+    ),
+    "gate": Block(
+        ("", "messages", "right, %"),
+        [
+            (words, f"{{{place}|{count}}}", f"{{{place}|{share}*100}}")
+            for words, place, count, share in (
+                ("written to be hard, kept from tuning", f"{LABELLED}|unseen", "messages", "accuracy"),
+                ("of these, greetings", f"{LABELLED}|unseen", "greetings", "greeting"),
+                (
+                    "written to be hard, which helped to choose the method",
+                    f"{LABELLED}|tuned",
+                    "messages",
+                    "accuracy",
+                ),
+                (
+                    "patients' questions (doctor_qa_dev)",
+                    f"{HELD_OUT}|doctor_qa_dev.jsonl.gz",
+                    "texts",
+                    "recall",
+                ),
+                (
+                    "what is said to assistants (clinc150_val)",
+                    f"{HELD_OUT}|clinc150_val.jsonl.gz",
+                    "texts",
+                    "recall",
+                ),
+            )
+        ],
+        anywhere=True,
+    ),
+    "emergencies": Block(
+        ("", "messages", "taken for an emergency, %"),
+        [
+            (
+                f"{name}, never looked at",
+                f"{{{EMERGENCIES}|{name}, never looked at|messages}}",
+                f"{{{EMERGENCIES}|{name}, never looked at|alarms, %}}",
+            )
+            for name in ("red flags", "self-harm", "harmless")
+        ],
+        anywhere=True,
+    ),
+    "doctor": Block(
+        ("", "loss, base", "loss, doctor", "repeated 4-grams", "answers that end whole"),
+        [
+            (
+                words,
+                f"{{{SHIPPED}|{name}: base|loss}}",
+                f"{{{SHIPPED}|{name}: doctor|loss}} (−{{{SHIPPED}|{name}: doctor|loss, lower by %}}%)",
+                f"{{{SHIPPED}|{name}: doctor|repeated 4-grams, %}}%",
+                f"{{{SHIPPED}|{name}: doctor|answers that end whole, %}}%",
+            )
+            for words, name in (
+                ("patients' questions (doctor_qa_test)", "doctor_qa_test (test)"),
+                ("MedQuAD, whole pages held out", "MedQuAD held out (test)"),
+            )
+        ],
+        anywhere=True,
     ),
     "training": Block(
         ("", *TRAINERS),

@@ -98,17 +98,17 @@ def merge(folder: Path, subject: str, stamp: Mapping[str, Any], measured: Measur
     """Put one subject in place of what was kept of it; return all."""
     known = load(folder) | {subject: {**stamp, **measured.stored()}}
     ordered = dict(sorted(known.items()))
-    text = json.dumps(_rounded(ordered), indent=1, ensure_ascii=False)
+    text = json.dumps(rounded(ordered), indent=1, ensure_ascii=False)
     (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
     return ordered
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Return figures to five digits; more are noise."""
     if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(inner) for inner in value]
+        return [rounded(inner) for inner in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
