@@ -2,13 +2,15 @@
 
 All subjects but the last have the same NF4 weights with the adapter on, and get the same ids: fsmbot's
 stepper, as `LocalDoctor` answers; the plain loop, as where there is no stepper; `generate` of
-transformers. llama.cpp has the base in Q4_1, the GGUF file that our base is made of, without the adapter.
-Greedy, without penalties, past the end token, so that all say equally many tokens. Subjects take turns in
-one process; a first round is left out. Speed is counted from the first token on.
+transformers. llama.cpp has the base in Q4_1, the GGUF file that our base is made of, without the adapter;
+it is built with every kernel for this CPU, and a header that mends what GCC 12 gets wrong about AMX.
+Greedy, without penalties, past the end token, so that all say equally many tokens. Subjects take turns,
+llama.cpp in its own process; a first round is left out. Speed is counted from the first token on.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import statistics
 import subprocess
@@ -16,10 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from suite.environments import NotInstalled, beside_ours, say
+from suite.environments import HERE, NotInstalled, beside_ours, say
 from suite.machine import versions
 from suite.results import Measured, Table, Value, ratio, spread
 
@@ -27,13 +31,6 @@ OURS, PLAIN, GENERATE = "fsmbot", "fsmbot, the plain loop", "transformers.genera
 LLAMA = "llama.cpp (Q4_1, no adapter)"
 PROMPT, TOKENS, THREADS = 100, 64, 2
 QUESTION = "I have had a sore throat for three days, and now my ears hurt too. What can I do about it? " * 40
-
-TRIAL = """
-import sys
-sys.path.append(sys.argv[1])
-from llama_cpp import Llama
-next(Llama(sys.argv[2], n_ctx=256, verbose=False).generate([1, 2, 3]))
-"""
 
 Subject = Callable[[list[int], int], Iterator[int]]
 """Takes the prompt's ids and how many tokens to say; yields them as they come."""
@@ -104,28 +101,37 @@ class Timed(int):
         return timed
 
 
-def llama(threads: int) -> Subject:
-    """Return llama.cpp with the base; raises NotInstalled, also where what was built crashes."""
+@contextmanager
+def llama(threads: int) -> Iterator[Subject]:
+    """Give llama.cpp with the base; raises NotInstalled, also where what was built crashes.
+
+    It sets a thread's AMX tiles once, and PyTorch sets others in the same threads: hence its own process.
+    """
     peers = str(beside_ours("llama-cpp"))
     from fsmbot.doctor.weights import wheel_file
 
     with tempfile.TemporaryDirectory() as folder:
-        file = str(wheel_file(Path(folder)))
-        tried = subprocess.run([sys.executable, "-c", TRIAL, peers, file], stderr=subprocess.DEVNULL)
-        if tried.returncode:
-            raise NotInstalled(f"it ends with {tried.returncode} at its first token here")
-        sys.path.append(peers)
-        from llama_cpp import Llama
+        script, file = str(HERE / "peers" / "llama.py"), str(wheel_file(Path(folder)))
+        with subprocess.Popen(
+            [sys.executable, script, peers, file, str(threads)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            speak = partial(spoken, process)
+            list(speak([1, 2, 3], 1))
+            yield speak
 
-        model = Llama(file, n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
 
-    def speak(ids: list[int], count: int) -> Iterator[int]:
-        model.reset()
-        tokens = model.generate(ids, temp=0.0, repeat_penalty=1.0)
-        for _ in range(count):
-            yield next(tokens)
-
-    return speak
+def spoken(process: subprocess.Popen[str], ids: list[int], count: int) -> Iterator[int]:
+    """Yield what a process says, each token with the time when it came, on the clock that all share."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps([ids, count]) + "\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line:
+        raise NotInstalled(f"it ends with {process.wait()} at its first token here")
+    for token, at in json.loads(line):
+        yield Timed(token, at)
 
 
 def timed(subject: Subject, ids: list[int], count: int) -> dict[str, float]:
@@ -135,21 +141,30 @@ def timed(subject: Subject, ids: list[int], count: int) -> dict[str, float]:
     return {"first": (said[0] - start) * 1000, "token": (said[-1] - said[0]) / (len(said) - 1) * 1000}
 
 
+def take_turns(
+    subjects: dict[str, Subject], ids: list[int], rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Let all subjects answer in rounds; return what each took, round by round."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, subject in subjects.items():
+            runs[name].append(timed(subject, ids, TOKENS))
+    return runs
+
+
 def measure(quick: bool = False) -> Measured:
     """Let all subjects answer in turn: some three minutes, quick one."""
     subjects, prompt = load(THREADS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    missing: dict[str, str] = {}
-    try:
-        subjects[LLAMA] = llama(THREADS)
-    except NotInstalled as error:
-        say(f"{LLAMA} is left out: {error}")
-        missing[LLAMA] = str(error)
     ids = prompt.question(QUESTION, budget=PROMPT)
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
-    for _ in range((2 if quick else 15) + 1):
-        for name, subject in subjects.items():
-            runs[name].append(timed(subject, ids, TOKENS))
+    missing: dict[str, str] = {}
+    with ExitStack() as running:
+        try:
+            subjects[LLAMA] = running.enter_context(llama(THREADS))
+        except NotInstalled as error:
+            say(f"{LLAMA} is left out: {error}")
+            missing[LLAMA] = str(error)
+        runs = take_turns(subjects, ids, (2 if quick else 15) + 1)
     rows = {name: row(own[1:], runs[OURS][1:]) for name, own in runs.items()}
     about = f"{len(ids)} tokens of prompt, {TOKENS} of answer, {THREADS} threads."
     tables = {

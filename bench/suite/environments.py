@@ -6,6 +6,7 @@ Peers are never installed beside us: some need versions that others, or we, cann
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -46,23 +47,30 @@ def interpreter(name: str) -> str:
 def beside_ours(name: str) -> Path:
     """Return a folder with a peer alone, which shares all that it needs with our environment.
 
+    What is compiled for it has bench/environments/<name>.h, if there is one, before all its C++.
     Raises NotInstalled with pip's last words.
     """
     folder, wanted = PEERS / name, requirements(name).read_text()
+    header = requirements(name).with_suffix(".h")
+    made = wanted + (header.read_text() if header.exists() else "")
     stamp = folder / "installed.txt"
-    if not (stamp.exists() and stamp.read_text() == wanted):
+    if not (stamp.exists() and stamp.read_text() == made):
         say(f"installing {' '.join(wanted.split())}")
-        target = ["--no-deps", "--upgrade", "--target", str(folder)]
-        _call([sys.executable, "-m", "pip", *QUIETLY, *target, "-r", str(requirements(name))])
-        stamp.write_text(wanted)
+        # pip's cache may hold a wheel that was built without the header, or for another CPU
+        target = ["--no-cache-dir", "--no-deps", "--upgrade", "--target", str(folder)]
+        _call([sys.executable, "-m", "pip", *QUIETLY, *target, "-r", str(requirements(name))], header)
+        stamp.write_text(made)
     return folder
 
 
 QUIETLY = ("install", "--quiet", "--disable-pip-version-check")
 
 
-def _call(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
+def _call(command: list[str], header: Path | None = None) -> str:
+    variables = dict(os.environ)
+    if header and header.exists():
+        variables["CXXFLAGS"] = f'{variables.get("CXXFLAGS", "")} -include "{header}"'
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
     if done.returncode:
         raise NotInstalled(last_words(done.stderr))
     return done.stdout
