@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from suite.environments import HERE, NotInstalled, beside_ours, say
+from suite.environments import HERE, NotInstalled, beside_ours, pinned, say
 from suite.machine import versions
 from suite.results import Measured, Table, Value, ratio, spread
 
@@ -171,7 +171,8 @@ def measure(quick: bool = False) -> Measured:
         "speed": Table("An answer", "ms a token", about, rows, missing, bars="tokens/s"),
         "memory": Table("Memory", "MiB", "At its most, once all of ours is loaded.", {OURS: {"peak": peak}}),
     }
-    return Measured(tables, versions=versions("torch", "transformers", "peft", "bitsandbytes"))
+    used = versions("torch", "transformers", "peft", "bitsandbytes")
+    return Measured(tables, versions=used | ({} if missing else pinned("llama-cpp")))
 
 
 def row(own: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, Value]:

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite.environments import HERE, NotInstalled, beside_ours, last_words, requirements, say
+from suite.environments import HERE, NotInstalled, beside_ours, last_words, pinned, say
 from suite.machine import versions
 from suite.results import ROOT, Measured, Series, Table, Value
 from suite.workers import scratch
@@ -94,9 +94,7 @@ def measure(quick: bool = False) -> Measured:
         shutil.rmtree(folder)
     series = {"length": Series("Training on longer dialogues", "tokens a dialogue", "seconds", "", points)}
     used = versions("torch", "transformers", "peft", "bitsandbytes", "accelerate")
-    return Measured(
-        tables, series, used | {"trl": requirements("trl").read_text().strip().partition("==")[2]}
-    )
+    return Measured(tables, series, used | pinned("trl"))
 
 
 def run(subject: str, folder: Path) -> Any:

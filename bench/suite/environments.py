@@ -82,6 +82,12 @@ def last_words(stderr: str) -> str:
     return lines[-1].strip() if lines else "no reason given"
 
 
+def pinned(name: str) -> dict[str, str]:
+    """Return the version of what an environment's file names first."""
+    package, _, version = requirements(name).read_text().split()[0].partition("==")
+    return {package: version}
+
+
 def installed(name: str) -> dict[str, str]:
     """Return the versions of what the environment's file names; none where it cannot be made."""
     try:
