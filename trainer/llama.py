@@ -1,0 +1,102 @@
+"""Llama's blocks in fewer passes over memory: projections of the same input are computed at once.
+
+transformers calls attention and feed-forward of a layer as before; inside, what flows is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from trainer.flat import flat_attention
+from trainer.kernels import Frozen
+
+ATTENTION, FEED_FORWARD = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+
+
+class Joined:
+    """Projections with LoRA that get the same input; their outputs lie side by side."""
+
+    def __init__(self, linear: Any, layers: Sequence[Any], compute: Any) -> None:
+        self._linear, self._compute = linear, compute
+        self._frozen = [
+            Frozen(
+                partial(_weight, layer.base_layer, compute), layer.scaling["default"], layer.base_layer.bias
+            )
+            for layer in layers
+        ]
+        self._adapters = [
+            matrix["default"].weight for layer in layers for matrix in (layer.lora_A, layer.lora_B)
+        ]
+        self.sizes = [len(b) for b in self._adapters[1::2]]
+
+    def __call__(self, x: Any) -> Any:
+        """Return (..., sum of sizes)."""
+        return self._linear.apply(x, self._frozen, x.dtype, self._compute, *self._adapters)
+
+
+def _weight(layer: Any, compute: Any) -> Any:
+    """Return the layer's weight (out, in), dequantized for this one product."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    return dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
+
+
+def replace_forwards(model: Any, linear: Any, compute: Any) -> None:
+    """Give every projection with LoRA our forward pass, and Llama's blocks where all of them have it."""
+    from peft.tuners.lora.bnb import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.forward = Joined(linear, [module], compute)  # type: ignore[method-assign]
+    for layer in _layers(model):
+        q, k, v, o = (getattr(layer.self_attn, name) for name in ATTENTION)
+        gate, up, down = (getattr(layer.mlp, name) for name in FEED_FORWARD)
+        width, scaling = layer.self_attn.head_dim, layer.self_attn.scaling
+        layer.self_attn.forward = partial(
+            _attend, Joined(linear, [q, k, v], compute), Joined(linear, [o], compute), width, scaling
+        )
+        layer.mlp.forward = partial(
+            _feed, Joined(linear, [gate, up], compute), Joined(linear, [down], compute)
+        )
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """Yield Llama's layers all of whose projections have LoRA."""
+    from peft.tuners.lora.bnb import Linear4bit
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+    for layer in model.modules():
+        if isinstance(layer, LlamaDecoderLayer):
+            projections = [getattr(layer.self_attn, name) for name in ATTENTION]
+            projections += [getattr(layer.mlp, name) for name in FEED_FORWARD]
+            if all(isinstance(projection, Linear4bit) for projection in projections):
+                yield layer
+
+
+def _attend(
+    joined: Joined,
+    output: Joined,
+    width: int,
+    scaling: float,
+    hidden_states: Any,
+    position_embeddings: tuple[Any, Any],
+    **_: Any,
+) -> tuple[Any, None]:
+    """Attention: joined gives queries, keys and values."""
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+    parts = joined(hidden_states).split(joined.sizes, -1)
+    query, key, value = (part.unflatten(-1, (-1, width)).transpose(1, 2) for part in parts)
+    query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
+    mixed, _weights = flat_attention(None, query, key, value, None, scaling=scaling)
+    return output(mixed.flatten(2)), None
+
+
+def _feed(joined: Joined, output: Joined, x: Any) -> Any:
+    """Feed-forward: joined gives gate and up."""
+    from torch.nn.functional import silu
+
+    gate, up = joined(x).chunk(2, -1)
+    return output(silu(gate) * up)
