@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer.flat import flat_attention
 from trainer.kernels import Frozen
+from trainer.passes import make_passes
 
 ATTENTION, FEED_FORWARD = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 
@@ -19,7 +20,7 @@ class Joined:
     """Projections with LoRA that get the same input; their outputs lie side by side."""
 
     def __init__(self, linear: Any, layers: Sequence[Any], compute: Any) -> None:
-        self._linear, self._compute = linear, compute
+        self._linear, self.compute = linear, compute
         self._frozen = [
             Frozen(
                 partial(_weight, layer.base_layer, compute), layer.scaling["default"], layer.base_layer.bias
@@ -31,9 +32,9 @@ class Joined:
         ]
         self.sizes = [len(b) for b in self._adapters[1::2]]
 
-    def __call__(self, x: Any) -> Any:
-        """Return (..., sum of sizes)."""
-        return self._linear.apply(x, self._frozen, x.dtype, self._compute, *self._adapters)
+    def __call__(self, x: Any, carried: Any = None) -> Any:
+        """Return (..., sum of sizes), of type `carried` or x's own."""
+        return self._linear.apply(x, self._frozen, carried or x.dtype, self.compute, *self._adapters)
 
 
 def _weight(layer: Any, compute: Any) -> Any:
@@ -57,6 +58,8 @@ def replace_forwards(model: Any, linear: Any, compute: Any) -> None:
         layer.self_attn.forward = partial(
             _attend, Joined(linear, [q, k, v], compute), Joined(linear, [o], compute), width, scaling
         )
+        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
+            norm.forward = partial(_norm, norm.weight, norm.variance_epsilon, compute)
         layer.mlp.forward = partial(
             _feed, Joined(linear, [gate, up], compute), Joined(linear, [down], compute)
         )
@@ -85,18 +88,23 @@ def _attend(
     **_: Any,
 ) -> tuple[Any, None]:
     """Attention: joined gives queries, keys and values."""
+    import torch
     from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-    parts = joined(hidden_states).split(joined.sizes, -1)
+    parts = joined(hidden_states, torch.float32).split(joined.sizes, -1)
     query, key, value = (part.unflatten(-1, (-1, width)).transpose(1, 2) for part in parts)
     query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
     mixed, _weights = flat_attention(None, query, key, value, None, scaling=scaling)
-    return output(mixed.flatten(2)), None
+    return output(mixed.flatten(2), torch.float32), None
 
 
 def _feed(joined: Joined, output: Joined, x: Any) -> Any:
     """Feed-forward: joined gives gate and up."""
-    from torch.nn.functional import silu
+    import torch
 
-    gate, up = joined(x).chunk(2, -1)
-    return output(silu(gate) * up)
+    gated = make_passes().gated(joined(x, torch.float32), output.compute)
+    return output(gated, torch.float32)
+
+
+def _norm(weight: Any, epsilon: float, compute: Any, x: Any) -> Any:
+    return make_passes().norm(x, weight, epsilon, compute)
