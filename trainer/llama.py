@@ -91,11 +91,15 @@ def _attend(
     import torch
     from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-    parts = joined(hidden_states, torch.float32).split(joined.sizes, -1)
-    query, key, value = (part.unflatten(-1, (-1, width)).transpose(1, 2) for part in parts)
-    query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
-    mixed, _weights = flat_attention(None, query, key, value, None, scaling=scaling)
-    return output(mixed.flatten(2), torch.float32), None
+    both = joined(hidden_states, torch.float32)
+    groups, heads = joined.sizes[1] // width, joined.sizes[0] // width
+    mixed = flat_attention.short(both, *position_embeddings, (groups, heads // groups, width), scaling)
+    if mixed is None:
+        parts = both.split(joined.sizes, -1)
+        query, key, value = (part.unflatten(-1, (-1, width)).transpose(1, 2) for part in parts)
+        query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
+        mixed = flat_attention(None, query, key, value, None, scaling=scaling)[0].flatten(2)
+    return output(mixed, torch.float32), None
 
 
 def _feed(joined: Joined, output: Joined, x: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The autograd functions between a Llama's products: norm, gated SiLU and attention, in few passes over memory.
+"""The autograd functions between a Llama's products: norm and gated SiLU, in few passes over memory.
 
-They compute in float32 and give what goes into the next product in the product's own type, to which it would
-be rounded there.
+They compute in float32 and give what goes into the next product in the product's own type, to which it
+would be rounded there.
 """
 
 from __future__ import annotations
