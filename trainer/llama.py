@@ -5,7 +5,7 @@ transformers calls attention and feed-forward of a layer as before; inside, what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,31 +17,44 @@ ATTENTION, FEED_FORWARD = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj"
 
 
 class Joined:
-    """Projections with LoRA that get the same input; their outputs lie side by side."""
+    """Projections with LoRA that get the same input; their outputs lie side by side.
 
-    def __init__(self, linear: Any, layers: Sequence[Any], compute: Any) -> None:
-        self._linear, self.compute = linear, compute
-        self._frozen = [
-            Frozen(
-                partial(_weight, layer.base_layer, compute), layer.scaling["default"], layer.base_layer.bias
-            )
-            for layer in layers
-        ]
-        self._adapters = [
-            matrix["default"].weight for layer in layers for matrix in (layer.lora_A, layer.lora_B)
-        ]
-        self.sizes = [len(b) for b in self._adapters[1::2]]
+    sizes: how wide each output is. compute: the type of the products.
+    """
+
+    def __init__(self, linear: Any, compute: Any, frozen: Sequence[Frozen], adapters: Sequence[Any]) -> None:
+        self.compute, self.sizes = compute, [len(b) for b in adapters[1::2]]
+        self._linear, self._frozen, self._adapters = linear, frozen, adapters
+
+    @classmethod
+    def one(cls, linear: Any, compute: Any, layer: Any) -> Joined:
+        """Return the projection of a layer as peft made it."""
+        bias, scale = layer.base_layer.bias, layer.scaling["default"]
+        adapter = [layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+        return cls(linear, compute, [Frozen(_weight(layer.base_layer, compute), scale, bias)], adapter)
+
+    def __add__(self, other: Joined) -> Joined:
+        frozen, adapters = [*self._frozen, *other._frozen], [*self._adapters, *other._adapters]
+        return Joined(self._linear, self.compute, frozen, adapters)
 
     def __call__(self, x: Any, carried: Any = None) -> Any:
         """Return (..., sum of sizes), of type `carried` or x's own."""
         return self._linear.apply(x, self._frozen, carried or x.dtype, self.compute, *self._adapters)
 
 
-def _weight(layer: Any, compute: Any) -> Any:
-    """Return the layer's weight (out, in), dequantized for this one product."""
-    from bitsandbytes.functional import dequantize_4bit
+def _weight(layer: Any, compute: Any) -> Callable[[], Any]:
+    """Return what dequantizes the layer's weight (out, in) for one product.
 
-    return dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
+    On a CPU the scales, themselves in 8 bits, are made float32 once: an eighth of the 4-bit weights more.
+    """
+    from bitsandbytes.functional import QuantState, dequantize_4bit, dequantize_blockwise
+
+    state = layer.weight.quant_state
+    if state.nested and layer.weight.device.type == "cpu":
+        scales = dequantize_blockwise(state.absmax, state.state2) + state.offset
+        made = (scales, state.shape, state.code, state.blocksize, state.quant_type, state.dtype)
+        state = QuantState(*made)  # type: ignore[no-untyped-call]
+    return lambda: dequantize_4bit(layer.weight.data, state).to(compute)
 
 
 def replace_forwards(model: Any, linear: Any, compute: Any) -> None:
@@ -50,19 +63,15 @@ def replace_forwards(model: Any, linear: Any, compute: Any) -> None:
 
     for module in model.modules():
         if isinstance(module, Linear4bit):
-            module.forward = Joined(linear, [module], compute)  # type: ignore[method-assign]
+            module.forward = Joined.one(linear, compute, module)  # type: ignore[method-assign]
     for layer in _layers(model):
-        q, k, v, o = (getattr(layer.self_attn, name) for name in ATTENTION)
-        gate, up, down = (getattr(layer.mlp, name) for name in FEED_FORWARD)
+        q, k, v, o = (getattr(layer.self_attn, name).forward for name in ATTENTION)
+        gate, up, down = (getattr(layer.mlp, name).forward for name in FEED_FORWARD)
         width, scaling = layer.self_attn.head_dim, layer.self_attn.scaling
-        layer.self_attn.forward = partial(
-            _attend, Joined(linear, [q, k, v], compute), Joined(linear, [o], compute), width, scaling
-        )
+        layer.self_attn.forward = partial(_attend, q + k + v, o, width, scaling)
+        layer.mlp.forward = partial(_feed, gate + up, down)
         for norm in (layer.input_layernorm, layer.post_attention_layernorm):
             norm.forward = partial(_norm, norm.weight, norm.variance_epsilon, compute)
-        layer.mlp.forward = partial(
-            _feed, Joined(linear, [gate, up], compute), Joined(linear, [down], compute)
-        )
 
 
 def _layers(model: Any) -> Iterator[Any]:
