@@ -1,4 +1,4 @@
-"""The two autograd functions of the fast path: a frozen 4-bit layer with LoRA, and the answer loss."""
+"""The autograd functions of the fast path: frozen 4-bit layers with LoRA, and the answer loss."""
 
 from __future__ import annotations
 

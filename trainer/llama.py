@@ -75,12 +75,12 @@ def replace_forwards(model: Any, linear: Any, compute: Any) -> None:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """Yield Llama's layers all of whose projections have LoRA."""
+    """Yield Llama's layers, gated by SiLU, all of whose projections have LoRA."""
     from peft.tuners.lora.bnb import Linear4bit
     from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
     for layer in model.modules():
-        if isinstance(layer, LlamaDecoderLayer):
+        if type(layer) is LlamaDecoderLayer and layer.mlp.config.hidden_act == "silu":
             projections = [getattr(layer.self_attn, name) for name in ATTENTION]
             projections += [getattr(layer.mlp, name) for name in FEED_FORWARD]
             if all(isinstance(projection, Linear4bit) for projection in projections):
