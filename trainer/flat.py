@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsmbot.doctor.prompt import Example
+from trainer.short import make_short
 
 IMPLEMENTATION = "fsmbot-flat"
 """The name under which transformers knows the attention of this module."""
@@ -79,7 +80,7 @@ class FlatAttention:
     def __init__(self) -> None:
         self.batch: FlatBatch | None = None
         self.compute: Any = None
-        self._masks: dict[int, Any] = {}
+        self._masks: dict[tuple[int, int], Any] = {}
 
     def __call__(
         self,
@@ -112,6 +113,21 @@ class FlatAttention:
             out.append(self._attend(query[:, :, start:end], keys, values, scaling))
         return torch.cat(out, 2).transpose(1, 2).contiguous().to(carried), None
 
+    def short(self, joined: Any, cos: Any, sin: Any, shape: tuple[int, int, int], scaling: float) -> Any:
+        """Do it all at once from joined projections (see short.py); None where that does not serve."""
+        batch = self.batch
+        assert batch is not None, "the batch is set before the forward pass"
+        spans = [(0, batch.prefix, 0), *((*span, batch.prefix) for span in batch.spans)]
+        if joined.device.type != "cpu" or max(end - start + before for start, end, before in spans) > SHORT:
+            return None
+        masked = [
+            (start, end, before, self._mask(end - start, end - start + before, joined, shape[1]))
+            for start, end, before in spans
+            if end > start
+        ]
+        cos, sin = cos[0].float(), sin[0].float()
+        return make_short()(joined[0], cos, sin, shape, scaling, masked, self.compute)[None]
+
     def _attend(self, query: Any, key: Any, value: Any, scaling: float) -> Any:
         """Causal attention where the queries are the last of the keys' places."""
         from torch.nn.functional import scaled_dot_product_attention
@@ -137,20 +153,21 @@ class FlatAttention:
         out = weights.view(groups, each * length, seen) @ value[0]
         return out.view(1, heads, length, width)
 
-    def _mask(self, length: int, seen: int, like: Any) -> Any:
-        """Return (length, seen): 0 where a query may look, minus infinity where it may not.
+    def _mask(self, length: int, seen: int, like: Any, rows: int = 1) -> Any:
+        """Return (length * rows, seen): 0 where a query may look, minus infinity where it may not.
 
         All masks with as many places before the first query are corners of one, which grows as needed.
+        rows: how many in succession belong to one query.
         """
         import torch
 
         before = seen - length
-        mask = self._masks.get(before)
-        if mask is None or len(mask) < length or mask.device != like.device:
+        mask = self._masks.get((before, rows))
+        if mask is None or len(mask) < length * rows or mask.device != like.device:
             blocked = torch.ones(length, seen, dtype=torch.bool, device=like.device).triu(1 + before)
             mask = torch.zeros(length, seen, device=like.device).masked_fill_(blocked, -math.inf)
-            self._masks[before] = mask
-        return mask[:length, :seen]
+            mask = self._masks[before, rows] = mask.repeat_interleave(rows, 0)
+        return mask[: length * rows, :seen]
 
 
 flat_attention = FlatAttention()

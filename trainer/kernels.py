@@ -1,11 +1,23 @@
-"""The two autograd functions of the fast path: a frozen 4-bit layer with LoRA, and the answer loss."""
+"""The autograd functions of the fast path: frozen 4-bit layers with LoRA, and the answer loss."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a projection with LoRA does not learn: weight() returns (out, in), dequantized for one product."""
+
+    weight: Callable[[], Any]
+    scale: float
+    bias: Any
 
 
 def make_functions() -> tuple[Any, Any]:
@@ -13,36 +25,50 @@ def make_functions() -> tuple[Any, Any]:
     import torch
 
     class LoraLinear(torch.autograd.Function):
-        """y = x W' + s (x A') B' for a frozen W that is dequantized when used.
+        """y = x W' + s (x A') B' + bias, for all projections of the same x, side by side in one y.
 
-        Base product in `compute`, the small LoRA update added in x's own type: rounding the sum to
-        bfloat16 would lose it.
+        The W are frozen and dequantized when used. Base products in `compute`, the small LoRA update added
+        in y's type, `carried`: rounding the sum to bfloat16 would lose it.
         """
 
         @staticmethod
-        def forward(ctx: Any, x: Any, a: Any, b: Any, weight: Any, scale: float, compute: Any) -> Any:
-            """x (..., in), a (r, in), b (out, r); weight() returns (out, in)."""
+        def forward(ctx: Any, x: Any, frozen: Any, carried: Any, compute: Any, *adapters: Any) -> Any:
+            """x (..., in); frozen: a Frozen for each projection; adapters: its A (r, in) and B (out, r)."""
             flat = x.reshape(-1, x.shape[-1]).to(compute)
-            small_a, small_b = a.to(compute), b.to(compute)
-            inner = flat @ small_a.t()
-            out = (flat @ weight().t()).to(x.dtype)
-            out.add_(inner @ small_b.t(), alpha=scale)
-            ctx.save_for_backward(flat, inner, small_a, small_b)
-            ctx.weight, ctx.scale, ctx.x, ctx.parameter = weight, scale, (x.shape, x.dtype), a.dtype
+            scale, b = frozen[0].scale, adapters[1::2]
+            a = (torch.cat(adapters[::2]) * scale).to(compute)
+            inner = flat @ a.t()
+            out = flat.new_empty(len(flat), sum(map(len, b)), dtype=carried)
+            updates = inner.to(carried).chunk(len(b), 1)
+            for part, layer, update, own in zip(split(out, b), frozen, updates, b, strict=True):
+                part.copy_(flat @ layer.weight().t()).addmm_(update, own.t().to(carried))
+                if layer.bias is not None:
+                    part.add_(layer.bias)
+            ctx.save_for_backward(flat, inner, a, *b)
+            ctx.frozen, ctx.x = frozen, (x.shape, x.dtype)
             return out.view(*x.shape[:-1], -1)
 
         @staticmethod
         def backward(ctx: Any, gradient: Any) -> tuple[Any, ...]:
-            flat, inner, a, b = ctx.saved_tensors
+            flat, inner, a, *b = ctx.saved_tensors
             shape, dtype = ctx.x
             gradient = gradient.reshape(-1, gradient.shape[-1]).to(flat.dtype)
-            into = (gradient @ b).mul_(ctx.scale)
-            for_b = (gradient.t() @ inner).to(ctx.parameter).mul_(ctx.scale)
-            for_a = (into.t() @ flat).to(ctx.parameter)
+            parts = split(gradient, b)
+            into = torch.cat([part @ own.to(part.dtype) for part, own in zip(parts, b, strict=True)], 1)
+            inners = inner.t().chunk(len(b))
+            for_b = [(own @ part).t().to(b[0].dtype) for own, part in zip(inners, parts, strict=True)]
+            for_a = (into.t() @ flat).to(b[0].dtype).mul_(ctx.frozen[0].scale).chunk(len(b))
             for_x = None
             if ctx.needs_input_grad[0]:
-                for_x = (gradient @ ctx.weight()).addmm_(into, a).view(shape).to(dtype)
-            return for_x, for_a, for_b, None, None, None
+                for_x = into @ a
+                for part, layer in zip(parts, ctx.frozen, strict=True):
+                    for_x.addmm_(part, layer.weight())
+                for_x = for_x.view(shape).to(dtype)
+            return for_x, None, None, None, *chain.from_iterable(zip(for_a, for_b, strict=True))
+
+    def split(joined: Any, b: Any) -> Any:
+        """Return the columns of each projection."""
+        return joined.split([len(own) for own in b], 1)
 
     class AnswerLoss(torch.autograd.Function):
         """Summed cross-entropy of a frozen head over answer places, in chunks.

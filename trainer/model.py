@@ -10,7 +10,6 @@ import copy
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from fsmbot.errors import ConfigError, DoctorError
 from trainer.config import Config
 from trainer.flat import IMPLEMENTATION, flat_attention, flatten, register
 from trainer.kernels import make_functions
+from trainer.llama import replace_forwards
 from trainer.stopping import is_out_of_memory
 
 CHUNK = 128
@@ -47,7 +47,8 @@ class Learner:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.compute = _compute_type(base.model)
-        self._loss = _replace_forwards(self.model, self.compute)
+        linear, self._loss = make_functions()
+        replace_forwards(self.model, linear, self.compute)
         _use_flat_attention(base.model)
         _carry_in_float32(base.model)
         if config.base.gradient_checkpointing:
@@ -198,39 +199,6 @@ def _refuse_unknown(model: Any, config: Config) -> None:
         )
     if found:
         raise ConfigError(f"base.id: the base has {found[0]}, which is not supported; take a Llama-like one")
-
-
-def _replace_forwards(model: Any, compute: Any) -> Any:
-    """Give every layer with LoRA our forward pass; return the answer-loss function."""
-    from peft.tuners.lora.bnb import Linear4bit
-
-    linear, loss = make_functions()
-    for layer in model.modules():
-        if isinstance(layer, Linear4bit):
-            a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-            layer.forward = partial(  # type: ignore[method-assign]
-                _apply,
-                linear,
-                a,
-                b,
-                partial(_weight, layer.base_layer, compute),
-                layer.scaling["default"],
-                compute,
-                layer.base_layer.bias,
-            )
-    return loss
-
-
-def _apply(linear: Any, a: Any, b: Any, weight: Any, scale: float, compute: Any, bias: Any, x: Any) -> Any:
-    out = linear.apply(x, a, b, weight, scale, compute)
-    return out if bias is None else out + bias
-
-
-def _weight(layer: Any, compute: Any) -> Any:
-    """Return the layer's weight (out, in), dequantized for this one product."""
-    from bitsandbytes.functional import dequantize_4bit
-
-    return dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
 
 
 def _carry_in_float32(model: Any) -> None:
