@@ -44,7 +44,6 @@ IN_MEMORY = {
 KEPT = {
     "a dictionary by hand: a turn": Subject("by_hand", "memory"),
     OUR_TURN: Subject("with_fsmbot", "memory_turn"),
-    "pydantic-graph 1: a turn": Subject("with_pydantic_graph_1", "memory", PG1),
     "Burr: a turn": Subject("with_burr", "memory", ENGINES),
     "Chatsky: a turn": Subject("with_chatsky", "memory", ENGINES),
     "LangGraph, durability='exit': a turn": Subject("with_langgraph", "memory_exit", ENGINES),
@@ -137,7 +136,8 @@ def idle(folder: Path, less: int) -> Table:
         del rows[name]["us"]
     about = (
         "`bytes` as Python counts them (tracemalloc), `resident bytes` as the system does. The history "
-        "of ours is three messages; the peers keep the last message or answer alone."
+        "of ours is three messages; the peers keep the last message or answer alone, LangGraph a checkpoint "
+        "for each step, as its saver does."
     )
     return Table("An idle session", "bytes", about, rows, missing, bars="bytes")
 

@@ -56,7 +56,7 @@ def held_out() -> Table:
     config, rows, missing = read_config(VECTORS), dict[str, dict[str, Value]](), dict[str, str]()
     for corpus in config.held_out:
         if not (DATA / corpus.path).exists():
-            missing[corpus.name] = "its file is not here"
+            missing[corpus.name] = f"it is not in {DATA.name}; CORPORA names another folder"
             continue
         texts = read_texts(corpus, DATA)
         rows[corpus.name] = {"texts": len(texts), "recall": recall(vectors().gate, texts, corpus.side)}

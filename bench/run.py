@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import multiprocessing
 import sys
 import traceback
 from pathlib import Path
@@ -21,7 +22,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # the checkout, not what is installed
 
 from suite import markdown, plots, readme  # noqa: E402
-from suite.environments import say  # noqa: E402
 from suite.machine import SCRATCH, stamp  # noqa: E402
 from suite.results import Measured, load, merge  # noqa: E402
 from suite.targets import TARGETS, verdicts  # noqa: E402
@@ -65,34 +65,57 @@ def write_report(out: Path) -> None:
     print(f"## targets\n\n{markdown.targets(found)}\n\n{out / 'RESULTS.md'} is written")
 
 
-def chosen(named: list[str]) -> list[str]:
-    """Return the subjects to measure; one that is not there is told, not missed."""
-    wanted = named or [subject for subject in SUBJECTS if subject not in LONG]
-    there = [subject for subject in wanted if (HERE / f"{subject}.py").exists()]
-    for subject in wanted:
-        if subject not in there:
-            say(f"{subject} is left out: there is no bench/{subject}.py")
-    return there
+def subject(name: str) -> str:
+    """Return the name of a subject that there is."""
+    if name not in SUBJECTS:
+        raise argparse.ArgumentTypeError(f"there is no subject '{name}'; known: {', '.join(SUBJECTS)}")
+    return name
 
 
-def main() -> None:
-    """Do what the command line asks."""
-    parser = argparse.ArgumentParser(description="Measure, print tables, and keep the figures.")
-    parser.add_argument("subjects", nargs="*", choices=[[], *SUBJECTS], metavar="SUBJECT", default=[])
+def parsed() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Measure, print tables, and keep the figures.",
+        epilog="It renews results.json, RESULTS.md and plots in --out, and for bench the README's tables.",
+    )
+    about = f"of {', '.join(SUBJECTS)}; without any: all but {', '.join(LONG)}, which takes long"
+    parser.add_argument("subjects", nargs="*", type=subject, metavar="SUBJECT", help=about)
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that all works")
     parser.add_argument("--out", type=Path, help="where results.json is (bench; runs/bench for a quick run)")
     parser.add_argument("--report", action="store_true", help="measure nothing, write RESULTS.md and plots")
     parser.add_argument("--readme", action="store_true", help="measure nothing, renew the README's tables")
-    arguments = parser.parse_args()
-    out = arguments.out or (SCRATCH if arguments.quick else HERE)
-    if arguments.readme:
-        readme.renew(load(out))
+    options = parser.parse_args()
+    options.out = options.out or (SCRATCH if options.quick else HERE)
+    if options.quick and options.out.resolve() == HERE.resolve():
+        parser.error("the figures of a quick run are rough, so they do not go into bench")
+    if options.subjects and (options.report or options.readme):
+        parser.error("--report and --readme measure nothing, so leave the subjects out")
+    return options
+
+
+def apart(name: str, quick: bool, out: Path) -> bool:
+    """Measure one subject in a process of its own: what others have loaded would count as its memory."""
+    process = multiprocessing.get_context("spawn").Process(target=alone, args=(name, quick, out))
+    process.start()
+    process.join()
+    return process.exitcode == 0
+
+
+def alone(name: str, quick: bool, out: Path) -> None:
+    """Measure one subject, and end with an exit code."""
+    sys.exit(0 if tried(name, quick, out) else 1)
+
+
+def main() -> None:
+    """Do what the command line asks."""
+    options = parsed()
+    if options.readme:
+        readme.renew(load(options.out))
         return
-    out.mkdir(parents=True, exist_ok=True)
-    failed = []
-    if not arguments.report:
-        failed = [s for s in chosen(arguments.subjects) if not tried(s, arguments.quick, out)]
-    write_report(out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    wanted = options.subjects or [name for name in SUBJECTS if name not in LONG]
+    failed = [] if options.report else [n for n in wanted if not apart(n, options.quick, options.out)]
+    write_report(options.out)
     sys.exit(f"not measured: {', '.join(failed)}" if failed else 0)
 
 

@@ -1,7 +1,9 @@
 """Starting: whole processes, from start to exit, to the first prompt, or to the first words.
 
-Subjects take turns; the bare interpreter of each environment is the floor. The file cache is warm. The
-doctor's first words need the base model in the cache (`python -m fsmbot.doctor fetch`).
+Subjects take turns; the bare interpreter of each environment is the floor. fsmbot is imported in an
+environment with what it needs and no more. The file cache is warm. The doctor's first words need the base
+model in the cache (`python -m fsmbot.doctor fetch`); a question that takes 10 s to type is typed letter by
+letter, evenly.
 
 `llm chat` is asked with a key that is none, so that it comes to its prompt and no further. What
 `transformers` loads is the same base in the same 4 bits, with the same adapter by peft, from the same
@@ -28,7 +30,7 @@ QUESTION = "I have had a sore throat for three days, what can I do?"
 TYPING_SECONDS = 10.0
 
 IMPORTS = {
-    "fsmbot": ("", "import fsmbot"),
+    "fsmbot": ("bare", "import fsmbot"),
     "transitions": ("engines", "from transitions import Machine"),
     "python-statemachine": ("engines", "from statemachine import StateChart"),
     "Burr": ("engines", "from burr.core import ApplicationBuilder"),
@@ -44,15 +46,16 @@ IMPORTS = {
 def first_words(typing: float) -> Callable[[], float]:
     """Return a function that returns the milliseconds from Enter to the doctor's first words.
 
-    typing: how long the user takes to type, from the first prompt on.
+    typing: how long the user takes to type the question, letter by letter, from the first prompt on.
     """
 
     def run() -> float:
         terminal = Terminal.of(sys.executable, *TALK)
         try:
             terminal.wait_for(b"you>")
-            terminal.type(QUESTION)
-            time.sleep(typing)
+            for letter in QUESTION:
+                terminal.type(letter)
+                time.sleep(typing / len(QUESTION))
             entered = time.perf_counter()
             terminal.type("\r")
             words = terminal.wait_for(b"bot> ", b"bot>\x1b")
@@ -63,23 +66,34 @@ def first_words(typing: float) -> Callable[[], float]:
     return run
 
 
-def piped_words() -> float:
-    """Return the milliseconds from process start to the doctor's first words, through a pipe."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *TALK], cwd=ROOT, env=variables(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(QUESTION.encode() + b"\n")
-    process.stdin.close()
-    process.stdout.readline()  # the opening prompt
-    os.read(process.stdout.fileno(), 1)
-    milliseconds = (time.perf_counter() - start) * 1000
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    return milliseconds
+def piped_words(*command: str, after: int) -> Callable[[], float]:
+    """Return a function that returns the milliseconds from process start to the first words of an answer.
+
+    The question is piped in; after: lines that come before the answer.
+    """
+
+    def run() -> float:
+        given, start = variables(), time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(QUESTION.encode() + b"\n")
+        process.stdin.close()
+        for _ in range(after):
+            process.stdout.readline()
+        said = os.read(process.stdout.fileno(), 1)
+        milliseconds = (time.perf_counter() - start) * 1000
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        if not said:
+            raise NotInstalled("it says nothing")
+        return milliseconds
+
+    return run
 
 
 def in_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> tuple[Times, dict[str, str]]:
@@ -152,10 +166,10 @@ def commands(rounds: int) -> Table:
 
 def doctor(rounds: int) -> Table:
     """Time the doctor's first words, and the usual way to the same model's first token."""
-    usual = str(HERE / "peers" / "usual_way.py")
+    ours, theirs = [sys.executable, *TALK], [sys.executable, *usual_way()]
     subjects = {
-        "fsmbot: from the shell to the doctor's first words, piped": piped_words,
-        "transformers and peft: from the shell to the first token": whole(sys.executable, usual, QUESTION),
+        "fsmbot: from the shell to the doctor's first words, piped": piped_words(*ours, after=1),
+        "transformers and peft: from the shell to the first token": piped_words(*theirs, after=0),
         "fsmbot: first words, asked at once": first_words(0.0),
         f"fsmbot: first words, after {TYPING_SECONDS:.0f} s of typing": first_words(TYPING_SECONDS),
     }
@@ -165,13 +179,20 @@ def doctor(rounds: int) -> Table:
     return Table("The doctor's first words", "ms", about, rows, missing, bars="median")
 
 
+def usual_way() -> list[str]:
+    """Return the script that loads the same model without fsmbot, and where its parts are."""
+    from fsmbot.doctor.artefact import SHIPPED
+    from fsmbot.doctor.weights import DEFAULT_BASE, quantized_folder
+
+    return [str(HERE / "peers" / "usual_way.py"), str(quantized_folder(DEFAULT_BASE)), str(SHIPPED)]
+
+
 def peaks() -> Table:
     """Return the largest resident memory of a whole conversation with the doctor, and of the usual way."""
-    usual = str(HERE / "peers" / "usual_way.py")
     rows: dict[str, dict[str, Value]] = {
         "fsmbot: a greeting answered": {"MB": peak([sys.executable, *TALK], "hello\n")},
         "fsmbot: a question answered": {"MB": peak([sys.executable, *TALK], QUESTION + "\n")},
-        "transformers and peft: one token": {"MB": peak([sys.executable, usual, QUESTION])},
+        "transformers and peft: one token": {"MB": peak([sys.executable, *usual_way()], QUESTION + "\n")},
     }
     return Table("Memory", "", "The largest resident set of the process.", rows, bars="MB")
 

@@ -13,7 +13,7 @@ the same dialogues with the same prompt and the same first adapter, at a constan
 - TRL, packing: the same with packing, 4 rows of 256 tokens a step: some ten dialogues.
 - transformers.Trainer: the model as `prepare_model_for_kbit_training` makes it, which turns gradient
   checkpointing on; batches padded to the longest, bfloat16.
-- a plain loop: the same model in a loop of ten lines, bfloat16 by autocast.
+- a plain loop: the same model, gradient checkpointing included, in a loop of ten lines, bfloat16 by autocast.
 - float32: what the loss should be. Every weight dequantized to float32, peft's own forward pass, batches
   padded on the right. Slow and large; run once, for the first 10 steps.
 
@@ -80,6 +80,10 @@ class Result:
 
 def measure(quick: bool = False) -> Measured:
     """Measure all of it: some twenty minutes, quick some four."""
+    if not DATA.exists():
+        raise NotInstalled(
+            f"{DATA} is not there; DOCTOR_QA names another file of JSON lines with texts `input` and `output`"
+        )
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     try:
         setup = {"data": str(DATA.resolve()), "steps": 3 if quick else 11, "rate": RATE}
@@ -124,6 +128,7 @@ def runs(folder: Path, rounds: int) -> tuple[dict[str, list[Result]], dict[str, 
             result = Result(**run(subject, folder))
         except NotInstalled as error:
             missing[subject] = str(error)
+            results.pop(subject, None)
             say(f"{subject} is left out: {error}")
             continue
         results.setdefault(subject, []).append(result)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import time
+from pathlib import Path
 
 from trainer.report import Silent
 
@@ -29,5 +29,9 @@ class Recorder(Silent):
 
 
 def peak() -> float:
-    """Return the largest resident set of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the largest resident set of this process so far, in MiB.
+
+    `ru_maxrss` would begin with what the parent had.
+    """
+    status = Path("/proc/self/status").read_text()
+    return float(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,12 +60,29 @@ def test_every_block_of_figures_stands_in_the_readme() -> None:
 
 
 @pytest.mark.usefixtures("suite")
-def test_the_targets_in_the_results_are_judged_by_the_figures() -> None:
-    """RESULTS.md has a line for each target, with the figure of results.json and what became of it."""
-    from suite.markdown import targets
+def test_the_report_tells_what_was_measured() -> None:
+    """RESULTS.md has each target with its figure, each table and each plot; else `run.py --report`."""
+    from suite.markdown import report
     from suite.targets import TARGETS, verdicts
 
-    assert targets(verdicts(known(), TARGETS)) in (BENCH / "RESULTS.md").read_text()
+    text, found = (BENCH / "RESULTS.md").read_text(), known()
+    plots = re.findall(r"!\[\]\((plots/(\w+)-[\w-]+\.svg)\)", text)
+    drawn = {subject: [path for path, name in plots if name == subject] for subject in found}
+    assert report(found, verdicts(found, TARGETS), drawn) == text
+    assert {path for path, _ in plots} == {f"plots/{path.name}" for path in (BENCH / "plots").glob("*.svg")}
+
+
+@pytest.mark.usefixtures("suite")
+def test_every_missed_target_has_its_reason() -> None:
+    """A target is not missed without a word about why."""
+    from suite.targets import TARGETS, verdicts
+
+    assert [v.text for v in verdicts(known(), TARGETS) if v.reason == "not explained yet"] == []
+
+
+def test_no_figure_that_was_taken_quickly_is_shown() -> None:
+    """A quick run is rough."""
+    assert [name for name, stored in known().items() if stored["quick"]] == []
 
 
 @pytest.mark.usefixtures("suite")

@@ -13,7 +13,6 @@ from worker import resident
 
 from fsmbot import Turn
 from fsmbot.handlers.emergency import emergency
-from fsmbot.handlers.greeting import is_greeting
 from fsmbot.handlers.medical import check_medical, vectors
 
 CASES = cases()
@@ -28,7 +27,6 @@ def gate() -> Callable[[str], str]:
 ACTIONS: dict[str, Callable[[Any], Callable[[str], Any]]] = {
     "the score alone": lambda known: known.gate.score,
     "check_medical": lambda known: lambda text: check_medical(Turn(text), known),
-    "is_greeting": lambda known: is_greeting,
     "emergency": lambda known: emergency,
 }
 

@@ -12,7 +12,6 @@ from typing import Any
 from doctor import DOCTOR, GREETING, IDK, is_greeting, is_medical
 from pydantic_graph import BaseNode, End, Graph, GraphRunContext
 from pydantic_graph.persistence.file import FileStatePersistence
-from pydantic_graph.persistence.in_mem import FullStatePersistence
 
 
 @dataclass
@@ -82,6 +81,5 @@ def files() -> Callable[[str], Awaitable[str]]:
 
 VARIANTS = {
     "turn": lambda: turns(lambda: None),
-    "memory": lambda: turns(FullStatePersistence),
     "files": files,
 }

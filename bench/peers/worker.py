@@ -49,9 +49,11 @@ def answer_requests(subject: ModuleType, variant: str, started: float) -> None:
     texts = list(cases)
     run(texts[:1])
     ready = time.perf_counter() - started
-    for text, answer in zip(texts, run(texts)[1], strict=True):
+    nanoseconds, answers = run(texts)
+    for text, answer in zip(texts, answers, strict=True):
         assert cases[text] in (None, answer), f"{text!r} was answered {answer!r}"
-    say({"ready": ready, "texts": len(texts), "rss": resident()})
+    first = nanoseconds / len(texts) / 1000
+    say({"ready": ready, "first": first, "texts": len(texts), "rss": resident()})
     for line in sys.stdin:
         nanoseconds, answers = run(texts * int(line))
         say(nanoseconds / len(answers) / 1000)

@@ -119,4 +119,4 @@ def peak(command: list[str], said: str = "") -> float:
     process.stdin.close()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return used.ru_maxrss / 1000
+    return used.ru_maxrss * 1024 / 1e6
