@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fsmbot.errors import ResourceError
 from fsmbot.turn import Turn
+
+if TYPE_CHECKING:
+    import queue
 
 Call = Callable[[Turn, Mapping[str, Any]], Any]
 """Calls a handler with a turn and the shared resources."""
@@ -171,6 +173,8 @@ def in_time(
     seconds, unless `more` grants as many again; the iterator is then left behind. Ctrl-C is passed on
     to it for its last words.
     """
+    import queue
+
     wanted: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     made: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     run = contextvars.copy_context().run
@@ -195,6 +199,8 @@ def _next(
     made: queue.SimpleQueue[tuple[str, Any]], seconds: float, more: Callable[[], bool] = lambda: False
 ) -> tuple[str, Any]:
     """Return the next piece, or the outcome; raises what the iterator raised, and NodeTimeout."""
+    import queue
+
     end = time.monotonic() + seconds
     while True:
         try:  # in short waits, so that Ctrl-C works on every system

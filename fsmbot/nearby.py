@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from difflib import SequenceMatcher, get_close_matches
 
 MEANINGS = (
     ("next", "goto", "on", "then", "to", "target", "transition", "transitions", "routes", "edges"),
@@ -42,6 +41,8 @@ MOST_EFFORT = 500_000
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return the name that was probably meant, or ""."""
+    from difflib import SequenceMatcher, get_close_matches  # only who has made a mistake needs it
+
     plain = {_plain(name): name for name in names if name != word}
     wanted = _plain(word)
     if wanted in plain:
