@@ -31,7 +31,7 @@ def sieve(pieces: Iterable[str], trigger: re.Pattern[str], unwanted: Callable[[s
                 line = _unfinished(shown + allowed)  # of what is left out nothing stands between
                 yield allowed
             shown = ""
-        waits = line and trigger.search(line) and not _NEW.match(held)
+        waits = line and trigger.search(line) and not _NEW.match(shown + held)
         if not waits and (free := _free(held, trigger)):
             yield held[:free]
             shown, held = shown + held[:free], held[free:]
