@@ -24,13 +24,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainer.config import Config
+from trainer.config import LINEAR, Config
 from trainer.devices import GIB, Device
+from trainer.flat import SHORT
 from trainer.model import CHUNK
 from trainer.shapes import Shape
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight: 4 bits, a byte for each 64, a float32 for each 256 of those (QLoRA, section 3)."""
+
+SCALES = 4 / 64
+"""Bytes of a weight that a CPU takes besides: a float32 for each 64, so that none is dequantized twice."""
 
 PROCESS = 0.45 * GIB
 """A Python process with torch, transformers, peft and bitsandbytes in it: measured on a CPU."""
@@ -90,6 +94,11 @@ class Setup:
         return min(self.longest or self.config.data.max_tokens, self.config.data.max_tokens)
 
     @property
+    def joined(self) -> bool:
+        """Whether the blocks of a layer are functions of ours (llama.py), which keep less."""
+        return set(LINEAR) <= set(self.config.lora.targets)
+
+    @property
     def trained(self) -> int:
         """Parameters of the adapter."""
         return self.shape.adapter(self.config.lora.r, self.config.lora.targets)
@@ -108,10 +117,11 @@ def total(items: list[Item]) -> float:
 def _base(setup: Setup) -> list[Item]:
     shape, width = setup.shape, setup.width
     tables = "embeddings (the head is the same), norms" if shape.tied else "embeddings, head, norms"
-    packed = f"{_short(shape.quantized)} parameters x {NF4:.3f} bytes: NF4, double quantization"
+    each = NF4 + SCALES * setup.device.is_cpu
+    packed = f"{_short(shape.quantized)} parameters x {each:.3f} bytes: NF4, double quantization"
     plain = f"{_short(shape.unquantized)} parameters x {width} bytes: {tables}"
     return [
-        Item("4-bit weights", shape.quantized * NF4, packed),
+        Item("4-bit weights", shape.quantized * each, packed),
         Item(f"{8 * width}-bit weights", shape.unquantized * width, plain),
     ]
 
@@ -160,19 +170,20 @@ def kept_bytes(setup: Setup) -> float:
 def layer_bytes(setup: Setup) -> float:
     """Return what one layer keeps of one token for its backward pass.
 
-    What flows between the products is float32. Norms: their input. Projections: the input of each and
-    LoRA's x A', in the compute type. Attention: queries, keys and values, the latter two again behind
-    the shared prefix; on a CPU the weights; on a card (a fused kernel in the compute type) output and
-    mask. Feed-forward: gate, its SiLU, up.
+    What flows between the products is float32. Norms: their input. Projections: their input, once where
+    several have the same, and LoRA's x A', in the compute type. Attention: queries, keys and values, the
+    latter two again behind the shared prefix where it is not one function (short.py); on a CPU the weights;
+    on a card (a fused kernel in the compute type) output and mask. Feed-forward: gate and up, and SiLU of
+    the gate where it is not computed again.
     """
-    shape, width, seen = setup.shape, setup.width, setup.seen
+    shape, width, seen, on_cpu = setup.shape, setup.width, setup.seen, setup.device.is_cpu
     norms = 2 * 4 * shape.hidden
-    inputs = width * (5 * shape.hidden + shape.queries + shape.intermediate)
+    inputs = width * ((2 if setup.joined else 5) * shape.hidden + shape.queries + shape.intermediate)
     lora = width * len(setup.config.lora.targets) * setup.config.lora.r
-    inner = 4 if setup.device.is_cpu else width
-    attention = inner * (shape.queries + 4 * shape.keys)
-    attention += 4 * shape.heads * seen if setup.device.is_cpu else width * (shape.queries + seen)
-    return norms + inputs + lora + attention + 3 * 4 * shape.intermediate
+    once = setup.joined and on_cpu and seen <= SHORT
+    attention = (4 if on_cpu else width) * (shape.queries + (2 if once else 4) * shape.keys)
+    attention += 4 * shape.heads * seen if on_cpu else width * (shape.queries + seen)
+    return norms + inputs + lora + attention + (2 if setup.joined else 3) * 4 * shape.intermediate
 
 
 def _surroundings(setup: Setup) -> list[Item]:
