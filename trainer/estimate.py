@@ -15,7 +15,7 @@ Peaks of real runs of configs/smollm2-135m-cpu.yaml on two cores, beside the est
 
 and of configs/tiny.yaml: 1.29 measured, 1.48 estimated.
 
-For Llama-2-7b, r=16, there was no run: 6.7 GiB are estimated at 4 x 512 tokens with checkpointing and 5.3
+For Llama-2-7b, r=16, there was no run: 6.5 GiB are estimated at 4 x 512 tokens with checkpointing and 5.2
 at 1 x 512. Papers tell of 5.5 and 4.7, with what flows between the products in 16 bits instead of 32.
 """
 

@@ -96,27 +96,35 @@ LANGGRAPH, LANGGRAPH_EXIT = "LangGraph: a turn", "LangGraph, durability='exit': 
 
 REASONS = {
     "a whole conversation in memory": (
-        "two turns: two handlers that speak and one or two that decide take 1.5 of it; the thirteen events, "
-        "the two states and the messages kept take most of the rest, and a compiled loop would be needed"
+        "ten to twelve events and four or five nodes in plain Python: a handler that speaks is a generator, "
+        "and two of them made and finished take 0.5 µs, events, messages and states 0.5; most of the rest is "
+        "the interpreter's own loop, which a compiled one would spare"
     ),
     "faster than the fastest peer: its turn over our conversation": (
-        "a whole conversation is held against one turn; conversation by conversation it is about seven times"
+        "a conversation of ours, its opening included, is held against one turn of theirs; conversation by "
+        "conversation it is about eight times"
     ),
-    "the same, turn by turn": "what a turn keeps and tells, see above",
+    "the same, turn by turn": "what a turn tells and keeps, see above; it misses by a tenth",
     "a durable turn over its write by hand": (
-        "the message is noted before the turn, and the last state is read and compared before it is replaced"
+        "the message is noted before the turn, in a commit that does not wait for the disk, and the row "
+        "tells the events: four pages of the log where the write by hand has one"
     ),
-    "a durable conversation over its two writes by hand": "the notes and checks of a durable turn, see below",
+    "a durable conversation over its two writes by hand": (
+        "the notes and events of a durable turn, see below; from run to run it is 1.4 to 1.55"
+    ),
     "durable, faster than LangGraph's SQLite saver, conversation by conversation": (
         "our opening is a synced commit of its own: the two writes alone take two thirds of our conversation"
     ),
     "the same against durability='exit', turn by turn": (
         "the synced write alone takes more than half of our turn, and the disk sets its time"
     ),
-    "training, faster than TRL": "a quick run of one round of three steps",
-    "training, faster than TRL with packing": "a quick run of one round of three steps",
     "check_medical, faster than MiniLM": (
-        "the emergency rules read every message that is not medical, and take half of the time"
+        "the emergency rules read every message that is not medical; the score alone would be some 130 times "
+        "as fast, but a cry for help in everyday words must not pass"
+    ),
+    "A flow of many nodes: compile grows with the power of the work": (
+        "1.3 µs a node up to 1,250 nodes, 1.9 at 10,000: a node with what belongs to it takes 1.9 kB, and "
+        "more of them do not fit into the second cache of the processor, 2 MiB"
     ),
     "Training on longer dialogues: a step of two dialogues grows with the power of the work": (
         "attention compares each token with all before it in its dialogue"
