@@ -7,6 +7,7 @@ goes wrong, nothing is foreseen.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ from fsmbot.turn import MAX_MESSAGE, Message, Turn
 
 PAUSE = 0.2
 """Seconds without a change of the draft before it is looked at."""
+
+PATIENCE = 0.6
+"""Seconds after which the whole words of a draft are looked at though it still changes: who types
+steadily makes no pause."""
 
 
 def foresee(session: Session, text: str) -> set[str]:
@@ -72,8 +77,10 @@ class Foresight:
     begins to load and returns at once; each resource is asked once.
     """
 
-    def __init__(self, session: Callable[[], Session], pause: float = PAUSE) -> None:
-        self._session, self._pause = session, pause
+    def __init__(
+        self, session: Callable[[], Session], pause: float = PAUSE, patience: float = PATIENCE
+    ) -> None:
+        self._session, self._pause, self._patience = session, pause, patience
         self._changed = threading.Condition()
         self._draft: str | None = None
         self._thread: threading.Thread | None = None
@@ -103,14 +110,22 @@ class Foresight:
                 self._preload(session, name)
 
     def _next(self) -> str | None:
-        """Wait for a draft that has not changed for a while; return None when closed."""
+        """Wait for a draft that has not changed for a while, or for the words of one that does.
+
+        Returns None when closed.
+        """
         with self._changed:
             while self._draft is None and not self._closed:
                 self._changed.wait()
-            while not self._closed and self._changed.wait(self._pause):
-                pass
+            end, changes = time.monotonic() + self._patience, True
+            while changes and not self._closed and time.monotonic() < end:
+                changes = self._changed.wait(self._pause)
+            if self._closed or self._draft is None:
+                return None
+            if changes:  # all of it is looked at once the typing pauses
+                return self._draft.rpartition(" ")[0]
             draft, self._draft = self._draft, None
-            return None if self._closed else draft
+            return draft
 
     def _preload(self, session: Session, name: str) -> None:
         """Have a resource begin to load, unless it was asked before."""

@@ -140,6 +140,27 @@ def test_drafts_are_looked_at_when_the_typing_pauses(doctor_flow: Flow) -> None:
     assert drafts.asked == 1
 
 
+def test_who_types_without_a_pause_is_not_forgotten(doctor_flow: Flow) -> None:
+    """The words so far are looked at while the next one is typed, and all of them after it."""
+    seen: list[str] = []
+
+    class Noted(Foresight):
+        def _next(self) -> str | None:
+            seen.append(super()._next() or "")
+            return seen[-1]
+
+    session = started(doctor_flow)
+    foresight = Noted(lambda: session, pause=10, patience=0.2)
+    text = "my head has a pain and it is there since yesterday"
+    for end in range(1, len(text)):
+        foresight.draft(text[:end])
+        time.sleep(0.02)
+    assert doctor_flow.shared["doctor"].preloaded.wait(GENEROUS)
+    looked_at = [draft for draft in seen if draft]
+    assert looked_at
+    assert all(text.startswith(f"{draft} ") for draft in looked_at)
+
+
 def test_a_resource_that_cannot_be_had_disturbs_nobody(doctor_flow: Flow) -> None:
     """The next draft is looked at all the same; the node itself will tell the user."""
 
