@@ -7,6 +7,7 @@ adapter always meets the very weights that it was trained on.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,6 +139,7 @@ def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tup
     check_files(folder)
     weights = weights_of(folder)
     with quiet():
+        _import_bitsandbytes()
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -162,6 +164,23 @@ def load_folder(folder: Path, *, device: str = "", compute: Compute = "") -> tup
         raise refused(folder, f"the weights lack {min(told['missing_keys'])}")
     _compute_in(model, dtype)
     return model.requires_grad_(False).eval(), tokenizer
+
+
+def _import_bitsandbytes() -> None:
+    """Import it without torch's compiler, which takes a second to load.
+
+    It would compile on its import what it computes by where it has no kernel of its own.
+    """
+    import torch
+
+    if "bitsandbytes" in sys.modules:
+        return
+    compiler = torch.compile
+    torch.compile = lambda function, **_: function  # type: ignore[assignment]
+    try:
+        import bitsandbytes  # noqa: F401
+    finally:
+        torch.compile = compiler
 
 
 def safe_tokenizer(safe: dict[str, Any]) -> dict[str, Any]:
