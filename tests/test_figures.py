@@ -52,7 +52,8 @@ def test_the_figures_of_the_gate_and_the_rules_are_those_of_today() -> None:
 @pytest.mark.usefixtures("suite")
 def test_every_block_of_figures_stands_in_the_readme() -> None:
     """None is forgotten, and none is empty."""
-    from suite.readme import BLOCKS, shaped
+    from suite.blocks import BLOCKS
+    from suite.readme import shaped
 
     for name, block in BLOCKS.items():
         assert f"<!-- figures:{name} -->" in README
