@@ -1,19 +1,18 @@
 """How much memory and arithmetic a run needs, from a configuration and the shape of its base.
 
-The figures follow what this trainer keeps (kernels.py, flat.py, model.py) beside transformers'
+The figures follow what this trainer keeps (kernels.py, llama.py, flat.py) beside transformers'
 Llama. All sizes are in bytes, for the longest dialogues.
 
 Peaks of real runs of configs/smollm2-135m-cpu.yaml on two cores, beside the estimate (GiB):
 
     steps  changed                           measured  estimate
-        3  -                                     4.11      4.29
-        3  steps.micro_tokens=1024               2.98      2.54
-        3  base.gradient_checkpointing=true      1.89      1.77
-       40  -                                     5.39      5.71
-      168  -                                     6.47      6.50
-      297  -                                     6.77      6.81
+        3  -                                     3.21      3.23
+        3  steps.micro_tokens=1024               2.49      2.28
+        3  base.gradient_checkpointing=true      1.32      1.32
+       40  -                                     5.44      5.25
 
-and of configs/tiny.yaml: 1.29 measured, 1.48 estimated.
+and of configs/tiny.yaml: 1.25 measured, 1.17 estimated. Longer runs were not measured since blocks were
+joined.
 
 For Llama-2-7b, r=16, there was no run: 6.5 GiB are estimated at 4 x 512 tokens with checkpointing and 5.2
 at 1 x 512. Papers tell of 5.5 and 4.7, with what flows between the products in 16 bits instead of 32.
@@ -42,9 +41,10 @@ PROCESS = 0.45 * GIB
 CONTEXT = 0.7 * GIB
 """CUDA's context, and what its allocator cannot use: an assumption, 0.6 to 0.8 GiB are usual."""
 
-HEAP, GAPS = 0.00035 * GIB, 0.2
+HEAP, GAPS, FEW = 0.00014 * GIB, 0.37, 6
 """On a CPU: what kernels and heap take for each token at once, and the share of the activations that gaps in
-the heap take in the long run, for each e-fold of the steps beyond the third. Fitted to the peaks above."""
+the heap take in the long run, for each e-fold of the parts of steps beyond so FEW. Fitted to the peaks
+above."""
 
 LONG = 1000
 """Steps that a run of unknown length counts as."""
@@ -87,6 +87,11 @@ class Setup:
         """The most tokens that go through the model at once."""
         steps = self.config.steps
         return min(steps.micro_tokens, steps.batch * self.seen)
+
+    @property
+    def parts(self) -> int:
+        """The most parts that a step goes through the model in."""
+        return math.ceil(self.config.steps.batch * self.seen / self.tokens)
 
     @property
     def seen(self) -> int:
@@ -190,7 +195,7 @@ def _surroundings(setup: Setup) -> list[Item]:
     if not setup.device.is_cpu:
         return [Item("CUDA", CONTEXT, "context and allocator: assumed, 0.6 to 0.8 GiB are usual")]
     steps = setup.steps or LONG
-    gaps = GAPS * kept_bytes(setup) * math.log(max(1.0, steps / 3))
+    gaps = GAPS * kept_bytes(setup) * math.log(max(1.0, steps * setup.parts / FEW))
     items = [
         Item("Python", PROCESS, "torch, transformers, peft, bitsandbytes: measured"),
         Item(

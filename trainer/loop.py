@@ -22,6 +22,7 @@ from fsmbot.errors import ConfigError
 from trainer import checkpoint
 from trainer.config import Config, to_dict
 from trainer.data import Prepared
+from trainer.heap import EVERY, give_back
 from trainer.model import Learner
 from trainer.optimizer import load_optimizer, make_optimizer, optimizer_tensors
 from trainer.report import Reporter
@@ -101,6 +102,8 @@ def train(job: Job, *, resume: bool = False, allow: frozenset[str] = frozenset()
             loss, stops = team.add_gradients(learner.parameters, loss, float(stopping.is_set()))
             norm = step(job, run, loss, rate)
             run.step += 1
+            if run.step % EVERY == 0 and learner.device.type == "cpu":
+                give_back()
             tokens = sum(len(example.ids) for example in batch)
             run.tokens += tokens
             job.reporter.step(run.step, loss, rate, norm, tokens, time.monotonic() - started)

@@ -112,7 +112,7 @@ def test_without_checkpointing_it_does_not_fit_and_says_what_to_lower() -> None:
         "optimizer.name=paged_adamw_8bit",
     ]  # fmt: skip
     assert [float(saved) for _, saved in changes] == sorted((float(s) for _, s in changes), reverse=True)
-    assert "--device a100-40 holds it as it is" in text
+    assert "--device l4 holds it as it is" in text
 
 
 @pytest.mark.parametrize("device", list(DEVICES))
@@ -202,12 +202,10 @@ def test_a_plan_loads_no_torch_for_a_named_device() -> None:
 @pytest.mark.parametrize(
     ("steps", "change", "measured"),
     [
-        (3, "seed=1", 4.11),
-        (3, "steps.micro_tokens=1024", 2.98),
-        (3, "base.gradient_checkpointing=true", 1.89),
-        (40, "seed=1", 5.39),
-        (168, "seed=1", 6.47),
-        (297, "seed=1", 6.77),
+        (3, "seed=1", 3.21),
+        (3, "steps.micro_tokens=1024", 2.49),
+        (3, "base.gradient_checkpointing=true", 1.32),
+        (40, "seed=1", 5.44),
     ],
 )
 def test_the_embedded_base_on_a_cpu_needs_what_was_measured(steps: int, change: str, measured: float) -> None:
