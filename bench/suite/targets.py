@@ -104,7 +104,7 @@ REASONS = {
         "a conversation of ours, its opening included, is held against one turn of theirs; conversation by "
         "conversation it is about eight times"
     ),
-    "the same, turn by turn": "what a turn tells and keeps, see above; it misses by a tenth",
+    "the same, turn by turn": "what a turn tells and keeps, see above",
     "a durable turn over its write by hand": (
         "the message is noted before the turn, in a commit that does not wait for the disk, and the row "
         "tells the events: four pages of the log where the write by hand has one"

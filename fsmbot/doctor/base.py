@@ -171,10 +171,10 @@ def _import_bitsandbytes() -> None:
 
     It would compile on its import what it computes by where it has no kernel of its own.
     """
-    import torch
-
     if "bitsandbytes" in sys.modules:
         return
+    import torch
+
     compiler = torch.compile
     torch.compile = lambda function, **_: function  # type: ignore[assignment]
     try:

@@ -30,7 +30,7 @@ WHERE NOT EXISTS (SELECT 1 FROM turns WHERE session = ?)"""
 
 NEXT = """INSERT INTO turns SELECT ?, ?, ?, ?, ?, ?, ?
 WHERE (SELECT (turn, state, messages) = (?, ?, ?) FROM turns WHERE session = ? ORDER BY turn DESC LIMIT 1)"""
-"""A turn that follows on one, as one statement: each of its own would take as long as a third of a write."""
+"""A turn that follows on another: one statement, as each further one takes and gives back its locks."""
 
 
 class SQLiteStore:
